@@ -1,0 +1,1 @@
+"""Pure helpers of the modules: standard library only, they run on the nodes."""

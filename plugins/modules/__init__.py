@@ -1,0 +1,1 @@
+"""Modules of Tandem: thin adapters over module_utils."""
