@@ -1,0 +1,3 @@
+"""Tandem: one language model served from several linked machines."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,50 @@
+"""The `tandem` command: picks the topic and imports nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from tandem import __version__
+from tandem.errors import TandemError
+
+# One line per topic: name, module with add_parser(subparsers), help. `add_parser` adds the parser of that name and sets
+# the default `handler`, a function from the parsed arguments to the exit status. Handlers import their heavy parts.
+TOPICS: tuple[tuple[str, str, str], ...] = (
+    ("app", "tandem.app.cli", "build the directories of wheels that nodes install from"),
+    ("ask", "tandem.ask.cli", "ask a served model one question"),
+    ("inventory", "tandem.inventory.cli", "check an inventory before a node changes"),
+    ("lab", "tandem.lab.cli", "make what the lab needs"),
+    ("rank", "tandem.rank.cli", "run one engine's process group on this node"),
+    ("weights", "tandem.weights.cli", "list, verify and download model weights"),
+)
+
+
+def build_parser(topic: str | None) -> argparse.ArgumentParser:
+    """Return the parser with `topic` in full and every other topic as a line of the help."""
+    parser = argparse.ArgumentParser(prog="tandem", description="Serve one language model from several linked machines.")
+    parser.add_argument("--version", action="version", version=f"tandem {__version__}")
+    subparsers = parser.add_subparsers(dest="topic", metavar="TOPIC", required=True)
+    for name, module, summary in TOPICS:
+        if name == topic:
+            importlib.import_module(module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 2 for an error the user can put right."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    topic = next((argument for argument in arguments if not argument.startswith("-")), None)
+    try:
+        parsed = build_parser(topic).parse_args(arguments)
+        return int(parsed.handler(parsed))
+    except TandemError as error:
+        print(f"tandem: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tandem: interrupted", file=sys.stderr)
+        return 130
