@@ -1,0 +1,1 @@
+"""NetworkManager profiles of links between nodes."""
