@@ -1,0 +1,74 @@
+"""Filters over ``tandem.engine``: the files of one rank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tandem.engine import settings
+from tandem.links import link_address
+
+
+def _addresses(engine: Mapping[str, Any], links: Sequence[Mapping[str, Any]], link: str) -> dict[str, str]:
+    return {node: link_address(links, link, node) for node in engine["nodes"]}
+
+
+def _ports(engine: Mapping[str, Any], engines: Sequence[Mapping[str, Any]], group: int, master: int) -> settings.Ports:
+    """Engines that share a node must not share a port: the place in the list tells them apart."""
+    place = [entry["name"] for entry in engines].index(engine["name"])
+    return settings.Ports(group=group + place, master=master + place)
+
+
+def serve_settings(
+    engine: Mapping[str, Any],
+    node: str,
+    *,
+    engines: Sequence[Mapping[str, Any]],
+    links: Sequence[Mapping[str, Any]],
+    link: str,
+    model_directory: str,
+    group_port: int,
+    master_port: int,
+) -> dict[str, Any]:
+    """Return what ``vllm serve --config`` reads for this engine on this node."""
+    return settings.serve_settings(
+        engine,
+        node,
+        addresses=_addresses(engine, links, link),
+        model_directory=model_directory,
+        ports=_ports(engine, engines, group_port, master_port),
+    )
+
+
+def rank_settings(
+    engine: Mapping[str, Any],
+    node: str,
+    *,
+    engines: Sequence[Mapping[str, Any]],
+    links: Sequence[Mapping[str, Any]],
+    link: str,
+    group_port: int,
+    master_port: int,
+    **rest: Any,
+) -> dict[str, Any]:
+    """Return what ``tandem rank serve`` reads for this engine on this node."""
+    return settings.rank_settings(
+        engine,
+        node,
+        addresses=_addresses(engine, links, link),
+        ports=_ports(engine, engines, group_port, master_port),
+        **rest,
+    )
+
+
+class FilterModule:
+    """Names under which Ansible finds the functions."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by name."""
+        return {
+            "tandem_engines_on": settings.engines_on,
+            "tandem_ranks_with_units": settings.ranks_with_units,
+            "tandem_serve_settings": serve_settings,
+            "tandem_rank_settings": rank_settings,
+        }

@@ -1,0 +1,1 @@
+"""Ask a served model one question, from the control node, through SSH."""

@@ -1,0 +1,92 @@
+"""Where an engine answers, as the inventory says: asks Ansible, because inventories hold templates and vaults."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tandem.errors import TandemError
+
+_FACTS = (
+    "{'engines': vllm_engine_engines, 'hosts': dict(groups['serving'] | zip(groups['serving'] | map('extract', hostvars)"
+    " | map('dict2items') | map('selectattr', 'key', 'match', '^ansible_(host|port|user|ssh_.*|become)$') | map('items2dict')))}"
+)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One engine and the way to the node that serves it."""
+
+    engine: str
+    model: str
+    node: str
+    address: str
+    port: int
+    ssh: tuple[str, ...]
+    become: bool
+
+
+def read_inventory(inventory: Path) -> dict[str, Any]:
+    """Return the engines and connection variables of ``inventory``, with all templates resolved.
+
+    Raises:
+        TandemError: where the inventory cannot be read or has no engines.
+
+    """
+    ansible = Path(sys.executable).parent / "ansible"
+    argv = [str(ansible), "serving[0]", "-i", str(inventory), "-m", "ansible.builtin.debug", "-a", f"msg={{{{ {_FACTS} | to_json }}}}"]
+    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    _, _, answer = done.stdout.partition("=>")
+    if done.returncode or not answer:
+        reason = (done.stderr.strip() or done.stdout.strip() or "no answer").splitlines()[-1]
+        raise TandemError(f"{inventory}: cannot read vllm_engine_engines and the group 'serving': {reason}")
+    message = json.loads(answer)["msg"]
+    return dict(json.loads(message) if isinstance(message, str) else message)
+
+
+def ssh_command(node: str, variables: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ``ssh`` command to a node, from the connection variables that Ansible uses for it."""
+    import shlex
+
+    argv = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
+    argv += shlex.split(str(variables.get("ansible_ssh_common_args", "")))
+    argv += shlex.split(str(variables.get("ansible_ssh_extra_args", "")))
+    if key := variables.get("ansible_ssh_private_key_file"):
+        argv += ["-i", str(key)]
+    if port := variables.get("ansible_port"):
+        argv += ["-p", str(port)]
+    if user := variables.get("ansible_user"):
+        argv += ["-l", str(user)]
+    return (*argv, str(variables.get("ansible_host", node)))
+
+
+def find(facts: Mapping[str, Any], engine: str | None) -> Endpoint:
+    """Return the endpoint of the engine of that name, or of the first one.
+
+    Raises:
+        TandemError: where there is no such engine.
+
+    """
+    engines: Sequence[Mapping[str, Any]] = facts["engines"]
+    found = next((entry for entry in engines if engine in (None, entry["name"])), None)
+    if found is None:
+        known = ", ".join(entry["name"] for entry in engines)
+        raise TandemError(f"vllm_engine_engines has no engine {engine!r}; there: {known}")
+    leader = found["nodes"][0]
+    variables = facts["hosts"][leader]
+    return Endpoint(
+        engine=found["name"],
+        model=found["served_model_name"],
+        node=leader,
+        address=found.get("listen_address", "127.0.0.1"),
+        port=int(found["port"]),
+        ssh=ssh_command(leader, variables),
+        become=bool(variables.get("ansible_become", False)),
+    )
