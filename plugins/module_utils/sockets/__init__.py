@@ -1,0 +1,1 @@
+"""Reading which sockets listen on a node and which unit owns them."""

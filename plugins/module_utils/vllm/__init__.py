@@ -1,0 +1,1 @@
+"""Asking a vLLM endpoint what it serves and whether it generates."""
