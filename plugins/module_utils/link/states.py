@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .checkpoint import Checkpoint, checkpoint_path, drop_checkpoint, read_checkpoint, write_checkpoint
 from .client import NetworkManager
+from .nmcli import Profile
 from .profile import (
     LinkError,
     LinkSettings,
@@ -76,8 +76,7 @@ def restore(manager: NetworkManager, name: str, directory: Path, *, check_mode: 
     path = checkpoint_path(directory, name)
     checkpoint = read_checkpoint(path)
     profile = find_profile(manager.profiles(), name)
-    properties = manager.properties(profile.uuid) if profile else None
-    before = LinkState(properties)
+    before = LinkState(manager.properties(profile.uuid) if profile else None)
     if checkpoint is None:
         return Outcome(False, before, before, checkpoint=False)
     outcome = Outcome(True, before, LinkState(checkpoint.properties), checkpoint=False, interface=checkpoint.interface)
@@ -87,7 +86,7 @@ def restore(manager: NetworkManager, name: str, directory: Path, *, check_mode: 
         if profile is not None:
             manager.delete(profile.uuid)
     else:
-        _put_back(manager, name, properties, checkpoint.properties)
+        _put_back(manager, name, profile, before, outcome.after)
     _reactivate(manager, name, checkpoint)
     drop_checkpoint(path)
     return outcome
@@ -116,16 +115,17 @@ def ensure_absent(manager: NetworkManager, name: str, directory: Path, *, check_
 
 
 def _put_back(
-    manager: NetworkManager, name: str, properties: Mapping[str, str] | None, former: Mapping[str, str]
+    manager: NetworkManager, name: str, profile: Profile | None, properties: LinkState, former: LinkState
 ) -> None:
     """Give a profile its former properties, making it anew if someone deleted it."""
-    plan = plan_profile(LinkState(properties), LinkState(former))
-    if plan.create:
-        manager.add(name, former["connection.interface-name"], plan.modify)
+    plan = plan_profile(properties, former)
+    if profile is None:
+        manager.add(name, (former.properties or {}).get("connection.interface-name"), plan.modify)
     elif plan.modify:
-        manager.modify(_profile(manager, name), plan.modify)
-    left = plan_profile(LinkState(manager.properties(_profile(manager, name))), LinkState(former))
-    if left.changes:
+        manager.modify(profile.uuid, plan.modify)
+    uuid = profile.uuid if profile else _profile(manager, name)
+    left = plan_profile(LinkState(manager.properties(uuid)), former)
+    if left.modify:
         raise LinkError(f"link_links entry {name!r}: the former profile could not be put back: {dict(left.modify)}")
 
 
