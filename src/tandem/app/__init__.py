@@ -1,0 +1,1 @@
+"""Python programs for nodes: downloaded once on the control node, installed from there without an index."""

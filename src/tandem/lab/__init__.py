@@ -1,0 +1,1 @@
+"""What the lab needs beside its nodes: a small real model whose heads divide by two."""
