@@ -61,12 +61,18 @@ def rank_settings(
     )
 
 
+def addresses_on(nodes: Sequence[str], links: Sequence[Mapping[str, Any]], link: str) -> list[str]:
+    """Return the address of each node on a link."""
+    return [link_address(links, link, node) for node in nodes]
+
+
 class FilterModule:
     """Names under which Ansible finds the functions."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
         return {
+            "tandem_addresses_on": addresses_on,
             "tandem_engines_on": settings.engines_on,
             "tandem_ranks_with_units": settings.ranks_with_units,
             "tandem_serve_settings": serve_settings,

@@ -1,0 +1,116 @@
+"""The lab as the tests see it: playbooks, nodes reached by SSH, and questions to the engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+INVENTORY = "inventories/lab"
+BIN = Path(sys.executable).parent
+NODES = ("node1", "node2")
+ENGINE_UNIT = "tandem-engine@smollm2.service"
+
+
+@dataclass(frozen=True)
+class Converge:
+    """What one run of ansible-playbook did."""
+
+    returncode: int
+    changed: tuple[str, ...]
+    failed: tuple[str, ...]
+    output: str
+
+    def __str__(self) -> str:
+        """Return what a failed assertion should show."""
+        return f"exit {self.returncode}; changed: {list(self.changed)}; failed: {list(self.failed)}\n{self.output[-4000:]}"
+
+
+def playbook(*arguments: str, variables: Mapping[str, Any] | None = None, timeout_sec: float = 900) -> Converge:
+    """Run a playbook on the lab and return which tasks changed or failed, as ``task@node``."""
+    argv = [str(BIN / "ansible-playbook"), "-i", INVENTORY, *(arguments or ("site.yml",))]
+    if variables is not None:
+        argv += ["--extra-vars", json.dumps(variables)]
+    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CALLBACKS_ENABLED": ""}
+    done = subprocess.run(
+        argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_sec, check=False
+    )
+    start = done.stdout.find("{\n")
+    if start < 0:  # Ansible gave up before the first play
+        return Converge(done.returncode, (), (), done.stdout + done.stderr)
+    document = json.loads(done.stdout[start:])
+    results = [
+        (f"{task['task']['name']}@{node}", result)
+        for play in document["plays"]
+        for task in play["tasks"]
+        for node, result in task["hosts"].items()
+    ]
+    failures = [(name, result) for name, result in results if result.get("failed") or result.get("unreachable")]
+    return Converge(
+        done.returncode,
+        tuple(name for name, result in results if result.get("changed")),
+        tuple(name for name, _ in failures),
+        "\n".join(f"{name}: {result.get('msg', result)}" for name, result in failures) + done.stderr,
+    )
+
+
+def ssh(node: str, command: str, *, check: bool = True, timeout_sec: float = 60) -> str:
+    """Run a shell command on a node as root, over the connection that Ansible uses."""
+    port = {"node1": "2201", "node2": "2202"}[node]
+    argv = ["ssh", "-F", "/dev/null", "-p", port, "-i", ".lab/id_ed25519", "-o", "UserKnownHostsFile=.lab/known_hosts"]
+    argv += ["-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
+    done = subprocess.run(
+        [*argv, "root@127.0.0.1", command], cwd=ROOT, capture_output=True, text=True, timeout=timeout_sec, check=False
+    )
+    if check and done.returncode:
+        raise AssertionError(f"{node}: {command!r} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout.strip()
+
+
+def ask(prompt: str, *, engine: str = "smollm2", max_tokens: int = 40) -> str:
+    """Return the answer of ``tandem ask``; a failure is an ``AssertionError``."""
+    argv = [str(BIN / "tandem"), "ask", "-i", INVENTORY, "--engine", engine, "--max-tokens", str(max_tokens), prompt]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def answers() -> bool:
+    """Whether the engine knows the capital of France just now."""
+    try:
+        return "Paris" in ask("What is the capital of France?", max_tokens=16)
+    except (AssertionError, subprocess.TimeoutExpired):
+        return False
+
+
+def until(condition: Callable[[], bool], *, timeout_sec: float, what: str, interval_sec: float = 2) -> float:
+    """Wait for a condition and return after how many seconds it held."""
+    started = time.monotonic()
+    while time.monotonic() - started < timeout_sec:
+        if condition():
+            return time.monotonic() - started
+        time.sleep(interval_sec)
+    raise AssertionError(f"not within {timeout_sec} s: {what}\n{state()}")
+
+
+def unit(node: str, name: str = ENGINE_UNIT) -> dict[str, str]:
+    """Return the properties of a unit that tests look at."""
+    properties = "ActiveState,SubState,Result,NRestarts,StatusText,MainPID,ExecMainStatus"
+    lines = ssh(node, f"systemctl show -p {properties} {name}").splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def state(nodes: Sequence[str] = NODES) -> str:
+    """Return what a person would look at first when the lab does not answer."""
+    command = (
+        f"systemctl --no-pager --lines=15 status {ENGINE_UNIT} tandem-ray.service; "
+        f"journalctl --no-pager -n 40 -u {ENGINE_UNIT} -u tandem-ray.service"
+    )
+    return "\n".join(f"--- {node}\n{ssh(node, command, check=False)}" for node in nodes)

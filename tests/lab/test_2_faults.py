@@ -1,0 +1,82 @@
+"""Faults of a running cluster: it comes back without a person, or refuses and says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import lab
+
+pytestmark = pytest.mark.lab
+
+
+def test_the_engine_is_put_back_to_what_the_inventory_says() -> None:
+    done = lab.playbook("site.yml")
+    assert done.returncode == 0, done
+    assert lab.answers()
+
+
+def test_each_rank_lives_on_its_own_node() -> None:
+    done = lab.playbook("playbooks/verify.yml")
+    assert done.returncode == 0, done
+    for node in lab.NODES:
+        assert len(lab.ssh(node, "pgrep -fc '^(VLLM::|ray::RayWorker)'").split()) == 1
+
+
+def test_a_killed_ray_worker_is_replaced_and_the_engine_answers_again() -> None:
+    before = int(lab.unit("node1")["NRestarts"])
+    lab.ssh("node2", "pkill -9 -x raylet")
+    lab.until(lambda: not lab.answers(), timeout_sec=30, what="the engine notices the lost worker", interval_sec=0.5)
+    lab.until(lab.answers, timeout_sec=240, what="the engine answers again")
+    assert int(lab.unit("node1")["NRestarts"]) - before in (1, 2)
+
+
+def test_a_rank_that_hangs_is_noticed_and_the_engine_answers_again() -> None:
+    """A stopped process keeps every connection open: /health says 200, only missing tokens tell."""
+    before = int(lab.unit("node1")["NRestarts"])
+    lab.ssh("node2", "pkill -STOP -f '^(VLLM::|ray::RayWorker)'")
+    lab.until(
+        lambda: int(lab.unit("node1")["NRestarts"]) > before, timeout_sec=240, what="the supervisor restarts the engine"
+    )
+    lab.until(lab.answers, timeout_sec=240, what="the engine answers again")
+
+
+def test_node2_comes_back_after_a_reboot() -> None:
+    reboot("node2")
+    lab.until(lab.answers, timeout_sec=300, what="the engine answers again")
+
+
+def test_both_nodes_come_back_after_a_power_cut() -> None:
+    reboot("node1")
+    reboot("node2")
+    lab.until(lab.answers, timeout_sec=300, what="the engine answers again")
+    for node in lab.NODES:
+        assert lab.ssh(node, "systemctl is-system-running", check=False) in ("running", "starting")
+
+
+def reboot(node: str) -> None:
+    """Reboot a node and wait until another systemd answers there."""
+    booted = lab.ssh(node, "stat -c %Y /proc/1")
+    lab.ssh(node, "systemctl reboot", check=False)
+
+    def is_new() -> bool:
+        return lab.ssh(node, "stat -c %Y /proc/1", check=False) not in ("", booted)
+
+    lab.until(is_new, timeout_sec=120, what=f"{node} boots")
+
+
+@pytest.mark.parametrize("node", lab.NODES)
+def test_a_broken_weight_file_is_refused_and_repaired_by_a_converge(node: str) -> None:
+    weights = "/var/lib/tandem/models/smollm2-135m-instruct/1/model.safetensors"
+    lab.ssh(node, f"printf X | dd of={weights} bs=1 seek=1000000 conv=notrunc status=none")
+    lab.ssh("node1", f"systemctl restart --no-block {lab.ENGINE_UNIT}")
+    if node != "node1":
+        lab.ssh(node, f"systemctl restart --no-block {lab.ENGINE_UNIT}")
+    lab.until(lambda: lab.unit(node)["ActiveState"] == "failed", timeout_sec=60, what="the unit refuses the weights")
+    assert lab.unit(node)["NRestarts"] == "0", "a restart cannot mend weights"
+    assert lab.unit(node)["ExecMainStatus"] == "78"
+    assert "model.safetensors" in lab.ssh(node, f"journalctl --no-pager -n 20 -u {lab.ENGINE_UNIT}")
+    assert not lab.answers()
+    done = lab.playbook("site.yml")
+    assert done.returncode == 0, done
+    assert any("Copy the files" in task and task.endswith(f"@{node}") for task in done.changed), done
+    assert lab.answers()
