@@ -7,14 +7,14 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from tandem import links
+from tandem import link_verification, links
 from tandem.errors import TandemError
 
 
 def _explained(function: Callable[..., Any]) -> Callable[..., Any]:
     """Turn our error into the one whose message Ansible shows alone."""
 
-    def filter_function(*arguments: Any, **options: Any) -> Any:
+    def filter_function(*arguments: object, **options: object) -> object:
         try:
             return function(*arguments, **options)
         except TandemError as error:
@@ -34,4 +34,6 @@ class FilterModule:
             "tandem_link_interface": _explained(links.link_interface),
             "tandem_link_interfaces": _explained(links.link_interfaces),
             "tandem_link_peers": _explained(links.link_peers),
+            "tandem_link_failures": link_verification.failures,
+            "tandem_link_report": link_verification.report,
         }

@@ -6,6 +6,7 @@ process group of its own (so that a time-out also ends the children of the progr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -76,8 +77,7 @@ def run_command(
 
 def _kill_group(process: subprocess.Popen[str]) -> None:
     """Kill the program with its children and collect it."""
-    try:
+    # It may have ended between the time-out and the signal.
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it ended between the time-out and the signal
     process.communicate()

@@ -78,7 +78,7 @@ from ..module_utils.link.client import NetworkManager
 from ..module_utils.link.nmcli import UnexpectedOutput
 from ..module_utils.link.profile import LinkError, LinkSettings, render
 from ..module_utils.link.states import Outcome, commit, ensure_absent, ensure_present, restore
-from ..module_utils.process import CommandError, run_command
+from ..module_utils.process import CommandError, ToolMissing, run_command
 
 
 def main() -> None:
@@ -107,6 +107,10 @@ def main() -> None:
     )
     try:
         outcome = _apply(module)
+    except ToolMissing as error:
+        module.fail_json(
+            msg=f"{error}. A link is a NetworkManager profile: install and start NetworkManager (and iproute)"
+        )
     except (LinkError, CommandError, UnexpectedOutput, OSError) as error:
         module.fail_json(msg=str(error))
     if outcome.warning:

@@ -41,9 +41,9 @@ def link_interface(links: Sequence[Link], name: str, host: str, facts: Mapping[s
     """Return the name of a host's device on a link; a MAC address is looked up in its facts."""
     end = _end(links, name, host)
     if end.get("interface"):
-        return str(end["interface"])
+        return _present(name, host, str(end["interface"]), facts)
     mac_address = str(end["mac_address"]).lower()
-    cards = {card["device"]: mac for card in _cards(facts) if (mac := _mac_address(card))}
+    cards = {str(card["device"]): mac for card in _cards(facts) if (mac := _mac_address(card))}
     found = [device for device, mac in cards.items() if mac == mac_address]
     if len(found) != 1:
         listing = ", ".join(f"{device} ({mac})" for device, mac in sorted(cards.items())) or "none"
@@ -100,6 +100,15 @@ def _end(links: Sequence[Link], name: str, host: str) -> Mapping[str, Any]:
             return end
     names = ", ".join(link["name"] for link in links) or "none"
     raise TandemError(f"link_links: there is no link {name!r}; found: {names}. Correct tandem_link or link_links")
+
+
+def _present(name: str, host: str, interface: str, facts: Mapping[str, Any]) -> str:
+    if interface not in facts["interfaces"]:
+        raise TandemError(
+            f"link_links: link {name!r}, node {host!r} has no interface {interface!r}; "
+            f"found: {', '.join(sorted(facts['interfaces']))}. Correct interface, or give mac_address instead"
+        )
+    return interface
 
 
 def _cards(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:

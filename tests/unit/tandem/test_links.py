@@ -38,7 +38,7 @@ LINKS: list[dict[str, Any]] = [
 ]
 
 FACTS: dict[str, Any] = {
-    "interfaces": ["lo", "eth0", "en-1", "bond0"],
+    "interfaces": ["lo", "eth0", "eth1", "eth3", "en-1", "bond0"],
     "lo": {"device": "lo", "type": "loopback"},
     "eth0": {"device": "eth0", "type": "ether", "macaddress": "02:00:00:00:00:01"},
     "en_1": {
@@ -103,6 +103,11 @@ def test_peers_are_told_once_with_all_their_addresses() -> None:
 def test_wrong_names_are_answered_with_the_right_ones(name: str, host: str, message: str) -> None:
     with pytest.raises(TandemError, match=message):
         links.link_address(LINKS, name, host)
+
+
+def test_a_missing_interface_is_answered_with_those_there_are() -> None:
+    with pytest.raises(TandemError, match="node 'node1' has no interface 'eth2'; found: bond0, en-1, eth0"):
+        links.link_interface(LINKS, "link1", "node1", FACTS)
 
 
 def test_an_unknown_mac_address_is_answered_with_the_known_ones() -> None:

@@ -150,5 +150,5 @@ def test_a_rival_is_told_unless_it_would_win_at_boot() -> None:
     assert check_rival([OFFICE, OURS], held, "link0") == OFFICE
     assert check_rival([OFFICE, OURS], DEVICE, "link0") is None
     assert check_rival([replace(OFFICE, autoconnect=False, autoconnect_priority=200)], held, "link0") is not None
-    with pytest.raises(LinkError, match="connection.autoconnect no"):
+    with pytest.raises(LinkError, match=r"connection\.autoconnect no"):
         check_rival([replace(OFFICE, autoconnect_priority=100)], held, "link0")
