@@ -1,0 +1,33 @@
+#!/bin/bash
+# The fast checks, all of them even when one fails. No node, no network.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+export PATH=$PWD/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+failed=()
+
+run() {
+    local title=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        say "$title: fine"
+    else
+        say "$title: FAILED"
+        echo "$output"
+        failed+=("$title")
+    fi
+}
+
+run "ruff" ruff check --quiet .
+run "ruff format" ruff format --quiet --diff .
+run "mypy" mypy
+run "yamllint" yamllint --strict .
+for inventory in inventories/*/; do
+    run "syntax with $inventory" ansible-playbook --syntax-check -i "$inventory" site.yml playbooks/lab/*.yml
+done
+run "ansible-lint" ansible-lint --offline --profile production --quiet
+say "unit and repository tests"
+pytest --quiet || failed+=("pytest")
+
+[ ${#failed[@]} -eq 0 ] || die "failed: ${failed[*]}"

@@ -1,0 +1,40 @@
+#!/bin/bash
+# Everything that can be tested on one machine, from bootstrap to the lab end to end. Leaves nothing running.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+export PATH=$PWD/.venv/bin:$PATH
+passed=() failed=()
+
+stage() {
+    local name=$1 began=$SECONDS
+    shift
+    say "stage $name: starts"
+    if "$@"; then passed+=("$name $((SECONDS - began)) s"); else failed+=("$name $((SECONDS - began)) s"); fi
+    say "stage $name: took $((SECONDS - began)) s"
+}
+
+clean_up() {
+    say "removing the nodes"
+    scripts/molecule.sh destroy >/dev/null 2>&1
+    scripts/lab-down.sh >/dev/null
+}
+
+finish() {
+    trap - EXIT INT TERM
+    clean_up
+    [ ${#passed[@]} -eq 0 ] || printf '  passed  %s\n' "${passed[@]}"
+    [ ${#failed[@]} -eq 0 ] || printf '  FAILED  %s\n' "${failed[@]}"
+    echo "stages: ${#passed[@]} passed, ${#failed[@]} failed"
+    [ ${#failed[@]} -eq 0 ] && [ "${1:-0}" -eq 0 ]
+    exit
+}
+trap 'finish $?' EXIT
+trap 'failed+=(interrupted); exit 130' INT TERM
+
+scripts/bootstrap.sh || exit
+stage check scripts/check.sh
+stage molecule scripts/molecule.sh test
+stage "lab" scripts/lab-up.sh
+stage "lab tests" pytest tests/lab -m lab
