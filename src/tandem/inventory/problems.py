@@ -27,6 +27,7 @@ def suggest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Return a remedy that names the closest known word, or all of them if none is close."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=cutoff)
+    close = close or [name for name in names if len(word) > 2 and name.startswith(word)]
     if close:
         return f"did you mean {close[0]}?"
     return f"known are: {join_words(names)}" if names else "none is known"
