@@ -66,13 +66,14 @@ def link_interfaces(links: Sequence[Link], host: str, facts: Mapping[str, Any]) 
     ]
 
 
-def link_peers(links: Sequence[Link], host: str) -> list[dict[str, Any]]:
-    """Return every other node that shares a link with this host, with all its and our addresses.
+def link_peers(links: Sequence[Link], host: str, preferred: str = "") -> list[dict[str, Any]]:
+    """Return every other node that shares a link with this host.
 
-    ``address`` is the peer's on the first link shared, ``addresses`` those on all.
+    A peer has ``node``, ``addresses`` (its own, on all shared links) and ``address``, the one on the
+    preferred link or, where that does not join the two, on the first that does.
     """
     peers: dict[str, list[str]] = {}
-    for link in links_of(links, host):
+    for link in sorted(links_of(links, host), key=lambda link: link["name"] != preferred):
         for peer in link["peers"]:
             peers.setdefault(peer["node"], []).append(peer["address"])
     return [{"node": node, "address": found[0], "addresses": found} for node, found in sorted(peers.items())]

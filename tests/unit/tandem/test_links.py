@@ -93,6 +93,11 @@ def test_peers_are_told_once_with_all_their_addresses() -> None:
     ]
 
 
+def test_the_preferred_link_is_used_where_it_joins_two_nodes() -> None:
+    addresses = {peer["node"]: peer["address"] for peer in links.link_peers(LINKS, "node1", "spare")}
+    assert addresses == {"node2": "192.168.102.2", "node3": "192.168.101.2"}
+
+
 @pytest.mark.parametrize(
     ("name", "host", "message"),
     [
