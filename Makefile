@@ -7,6 +7,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The prompt reaches the program as it was typed, whatever quotes and dollars it holds.
 override PROMPT := $(value PROMPT)
 export PROMPT LAB_TAKE_OVER
+# Without its cache of compiled modules every call of Ansible takes seconds longer.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets

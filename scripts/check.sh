@@ -4,7 +4,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
-export PATH=$PWD/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+export PATH=$PWD/.venv/bin:$PATH
 failed=()
 
 run() {
