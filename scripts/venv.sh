@@ -5,18 +5,21 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-suitable() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
+# The interpreter behind the name: PATH may begin with the very .venv that is to be made.
+real_path() {
+    "$1" -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit(1); print(sys._base_executable)' 2>/dev/null
+}
 find_python() {
     local candidate
     for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
-        if suitable "$candidate"; then command -v "$candidate" && return; fi
+        if real_path "$candidate"; then return; fi
     done
     die "no Python 3.11, 3.12 or 3.13 found (Ansible here does not run on others); install one, or name it: make venv PYTHON=..."
 }
 has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
 
 python=$(find_python)
-made_by="$("$python" -c 'import sys; print(sys.prefix, *sys.version.split())') $PWD"
+made_by="$("$python" -c 'import sys; print(sys.base_prefix, *sys.version.split())') $PWD"
 stamp=$(cat requirements/*.txt pyproject.toml | sha256sum | cut -c1-16)-$(sha256sum <<<"$made_by" | cut -c1-16)
 [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ] || exit 0
 
