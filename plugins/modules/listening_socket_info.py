@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: listening_socket_info
 short_description: Read which sockets listen, and which process and systemd unit own them
 description:
-  - Runs C(ss) and looks up the systemd unit of each owning process in its control group.
+  - Runs C(ss) and finds the systemd unit of each socket by its control group.
   - Changes nothing and runs in check mode too.
 options:
   protocols:

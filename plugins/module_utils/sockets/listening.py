@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROCESS = re.compile(r'\("(?P<name>(?:[^"\\]|\\.)*)",pid=(?P<pid>\d+)')
+CGROUP = re.compile(r"\bcgroup:(?P<path>/\S*)")
 UNIT = re.compile(r"[^/]+\.(?:service|socket|scope)$")
 
 
@@ -39,12 +40,15 @@ def parse_endpoint(text: str) -> tuple[str, str | None, int]:
     address, _, interface = address.partition("%")
     if not address or not port.isdigit():
         raise SocketsError(f"ss: {text!r} is not address:port")
-    return address.strip("[]"), interface or None, int(port)
+    # An IPv6 socket bound to an IPv4 address serves that address.
+    return address.strip("[]").removeprefix("::ffff:"), interface or None, int(port)
 
 
 def parse_sockets(text: str) -> list[Socket]:
-    """Read the output of ``ss -H -l -n -p`` with one or both of ``-t`` and ``-u``.
+    """Read the output of ``ss -H -l -n -p --cgroup`` with one or both of ``-t`` and ``-u``.
 
+    The control group is known to the kernel even where the process may not be looked at, as in a container without
+    the right to trace.
     ss leaves out the column with the protocol when it was asked for one only, so such lines start with their state.
     """
     sockets = []
@@ -59,6 +63,7 @@ def parse_sockets(text: str) -> list[Socket]:
         address, interface, port = parse_endpoint(fields[4])
         # A socket that a process has inherited names several; the first one is enough to find the unit.
         owner = PROCESS.search(line)
+        cgroup = CGROUP.search(line)
         sockets.append(
             Socket(
                 protocol=fields[0],
@@ -67,9 +72,19 @@ def parse_sockets(text: str) -> list[Socket]:
                 interface=interface,
                 pid=int(owner["pid"]) if owner else None,
                 process=owner["name"] if owner else None,
+                unit=find_unit(cgroup["path"]) if cgroup else None,
             )
         )
     return sockets
+
+
+def find_unit(path: str) -> str | None:
+    """Find the innermost systemd unit in the path of a control group.
+
+    Paths nest (``user@0.service/app.slice/some.service``), and a service may have made sub-groups for itself.
+    """
+    units = [part for part in path.split("/") if UNIT.match(part)]
+    return units[-1] if units else None
 
 
 def parse_unit(cgroup: str) -> str | None:
@@ -79,10 +94,8 @@ def parse_unit(cgroup: str) -> str | None:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         paths[controllers] = path
-    path = paths.get("name=systemd") or paths.get("", "")
-    units = [part for part in path.split("/") if UNIT.match(part)]
-    # Nested: user@0.service/app.slice/some.service, or a sub-group that a service made for itself.
-    return units[-1] if units else None
+    # In the hybrid layout systemd keeps its units in a hierarchy of its own, but not in a container that has cgroup v2.
+    return find_unit(paths.get("name=systemd", "")) or find_unit(paths.get("", ""))
 
 
 def read_unit(proc_root: Path, pid: int) -> str | None:
@@ -94,14 +107,17 @@ def read_unit(proc_root: Path, pid: int) -> str | None:
 
 
 def add_units(sockets: Sequence[Socket], unit_of: Callable[[int], str | None]) -> list[Socket]:
-    """Fill in the units."""
-    return [socket if socket.pid is None else replace(socket, unit=unit_of(socket.pid)) for socket in sockets]
+    """Fill in the units that ss could not tell, by process."""
+    return [
+        replace(socket, unit=unit_of(socket.pid)) if socket.unit is None and socket.pid is not None else socket
+        for socket in sockets
+    ]
 
 
 def read_sockets(protocols: Sequence[str], proc_root: Path, timeout_s: float) -> list[Socket]:
     """Run ss and return what listens, in the order of protocol, port and address."""
     flags = [{"tcp": "-t", "udp": "-u"}[protocol] for protocol in protocols]
-    result = run_command(["ss", "-H", "-l", "-n", *flags, "-p"], timeout_s=timeout_s)
+    result = run_command(["ss", "-H", "-l", "-n", *flags, "-p", "--cgroup"], timeout_s=timeout_s)
     if result.returncode != 0:
         raise SocketsError(f"ss ended with status {result.returncode}: {result.stderr.strip()}")
     sockets = add_units(parse_sockets(result.stdout), lambda pid: read_unit(proc_root, pid))

@@ -12,15 +12,6 @@ if TYPE_CHECKING:
 
     from tandem.inventory.description import Cluster
 
-RAY_PORTS = (
-    "ray_port",
-    "ray_node_manager_port",
-    "ray_object_manager_port",
-    "ray_runtime_env_agent_port",
-    "ray_dashboard_agent_grpc_port",
-    "ray_dashboard_agent_listen_port",
-    "ray_metrics_export_port",
-)
 #: Ports that one engine may take from vllm_engine_internal_port on; the next engine starts after them.
 INTERNAL_PORTS_PER_ENGINE = 50
 FIRST_UNPRIVILEGED = 1024
@@ -48,7 +39,11 @@ def ports_of(cluster: Cluster, node: str) -> list[PortUse]:
     """Return what the services of a node will listen on."""
     settings, uses = cluster.settings, []
     if cluster.ray_engines() and node in cluster.hosts_of("ray"):
-        uses += [PortUse(settings[name], settings[name], name) for name in RAY_PORTS if settings.get(name)]
+        uses += [
+            PortUse(port, port, name)
+            for name, port in settings.items()
+            if name.startswith("ray_") and name.endswith("_port") and port
+        ]
         first, last = settings.get("ray_worker_port_min"), settings.get("ray_worker_port_max")
         if first and last and first <= last:
             uses.append(PortUse(first, last, "ray_worker_port_min"))

@@ -37,7 +37,7 @@ def test_units_and_order(run_module: Any, monkeypatch: Any, tmp_path: Path, chec
         ports=[6379, 6380],
         proc_root=str(tmp_path),
     )
-    assert calls == [["ss", "-H", "-l", "-n", "-t", "-u", "-p"]]
+    assert calls == [["ss", "-H", "-l", "-n", "-t", "-u", "-p", "--cgroup"]]
     assert result["changed"] is False
     # The process of the second one ended between the two readings.
     assert [(s["port"], s["process"], s["unit"]) for s in result["sockets"]] == [

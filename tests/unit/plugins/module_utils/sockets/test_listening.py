@@ -43,6 +43,21 @@ def test_process_name_with_colons() -> None:
     assert first == Socket("tcp", "192.168.100.1", 43405, pid=103, process="ray::RuntimeEnv")
 
 
+def test_unit_without_process() -> None:
+    """A node in a container: root may not look at the processes of others, the kernel tells the control group."""
+    sockets = {s.port: s for s in parse_sockets((FIXTURES / "serving_node.txt").read_text()) if s.protocol == "tcp"}
+    assert sockets[22].unit == "ssh.service"
+    assert sockets[22].process == "sshd"
+    assert sockets[6379].unit == "tandem-ray.service"
+    assert sockets[6379].process is None
+    assert sockets[29400].unit == "tandem-engine@smollm2.service"
+
+
+def test_ipv4_address_of_an_ipv6_socket() -> None:
+    line = "LISTEN 0 4096 [::ffff:192.168.100.1]:6386 *:* cgroup:unreachable:1"
+    assert parse_sockets(line) == [Socket("tcp", "192.168.100.1", 6386)]
+
+
 def test_nothing_listens() -> None:
     assert parse_sockets("") == []
 
@@ -70,6 +85,7 @@ def test_unreadable_line_is_quoted(line: str) -> None:
             "9:name=systemd:/system.slice/ssh.service\n8:pids:/\n4:memory:/elsewhere/other.service\n0::/\n",
             "ssh.service",
         ),
+        ("9:name=systemd:/\n0::/tandem.slice/tandem-ray.service\n", "tandem-ray.service"),
         ("9:name=systemd:/\n0::/\n", None),
         ("0::/\n", None),
         ("", None),
