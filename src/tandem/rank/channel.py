@@ -138,7 +138,7 @@ def _write_line(writer: asyncio.StreamWriter, document: Message) -> None:
 def _decode(line: bytes) -> Message:
     try:
         document = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise ChannelError("not a supervisor of this protocol")

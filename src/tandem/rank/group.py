@@ -64,7 +64,7 @@ class Leader:
     async def open(self) -> None:
         """Start to listen; OSError where the address or the port cannot be had."""
         self._server = await asyncio.start_server(
-            self._welcome, self._config.leader.address, self._group.port, limit=LONGEST_LINE_BYTES
+            self._connected, self._config.leader.address, self._group.port, limit=LONGEST_LINE_BYTES
         )
 
     @property
@@ -104,14 +104,18 @@ class Leader:
             task.cancel()
         await asyncio.gather(*self._attending, return_exceptions=True)
 
-    async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or self._strangers >= _MOST_STRANGERS:
-            writer.transport.abort()
-            return
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: one made by asyncio prints a traceback when it is cancelled (until Python 3.12).
+        task = asyncio.create_task(self._welcome(reader, writer))
         self._attending.add(task)
         task.add_done_callback(self._attending.discard)
-        address = str(writer.get_extra_info("peername")[0])
+
+    async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = writer.get_extra_info("peername")
+        if peer is None or self._strangers >= _MOST_STRANGERS:
+            writer.transport.abort()
+            return
+        address = str(peer[0])
         self._strangers += 1
         try:
             channel, claim = await accept(reader, writer, self._token, lambda claim: self._objection(claim, address))
@@ -127,9 +131,7 @@ class Leader:
         """Return why this follower cannot join, in words that tell what to change."""
         engine, rank, last = claim.get("engine"), claim.get("rank"), len(self._config.ranks) - 1
         if engine != self._config.engine:
-            return (
-                f"this is the leader of engine {self._config.engine}, not of {engine}: two engines need two group ports"
-            )
+            return f"this leads engine {self._config.engine}, not {engine}: two engines need two group ports"
         if not isinstance(rank, int) or isinstance(rank, bool) or not 1 <= rank <= last:
             return f"rank {rank} is not one of this engine's followers (1 to {last})"
         member = self._config.ranks[rank]
@@ -186,6 +188,7 @@ class Leader:
 
     def _log_refusal(self, address: str, reason: str) -> None:
         self.last_refusal = f"; refused {address}: {reason}"
+        self._changed.set()
         now = time.monotonic()
         if now - self._refused.get((address, reason), -_REPEAT_REFUSAL_LOG_SEC) >= _REPEAT_REFUSAL_LOG_SEC:
             self._refused[address, reason] = now

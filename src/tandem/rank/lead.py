@@ -136,4 +136,4 @@ def _check_port_is_free(api: Api) -> None:
             problem = (
                 "is in use by another process (ss -ltnp tells)" if error.errno == errno.EADDRINUSE else error.strerror
             )
-            raise GenerationError(f"api port {api.address}:{api.port}: {problem}") from error
+            raise GenerationError(f"api port {api.address}:{api.port} {problem}") from error

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_PATIENCE_SEC = 1.0
+
+
 class Notifier:
     """Sends to `$NOTIFY_SOCKET`; does nothing where there is none."""
 
@@ -20,11 +23,12 @@ class Notifier:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) if address else None
         if self._socket is not None:
-            self._socket.setblocking(False)
+            # Not non-blocking: the queue is short, and a READY=1 must not be dropped because systemd is busy.
+            self._socket.settimeout(_PATIENCE_SEC)
         self.watchdog_sec = _watchdog_sec(environment)
 
     def send(self, **fields: str) -> None:
-        """Send `NAME=value` lines in one datagram; a full queue or a gone systemd is no reason to fail."""
+        """Send `NAME=value` lines in one datagram; a systemd that does not listen is no reason to fail."""
         if self._socket is None:
             return
         lines = [f"{name}={' '.join(value.split())}" for name, value in fields.items()]

@@ -15,7 +15,7 @@ from tandem.weights.cache import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEFAULT_DIRECTORY = Path("/run/tandem")
+DEFAULT_DIRECTORY = Path("/run/tandem-engine")
 
 
 @dataclass
@@ -34,9 +34,9 @@ class RankState:
 
 
 def state_path(engine: str, environment: Mapping[str, str]) -> Path:
-    """Return where the state of `engine` is kept: the first runtime directory of the unit, or the usual place."""
+    """Return where the state of `engine` is kept: the first runtime directory of the unit, or what that usually is."""
     directory = environment.get("RUNTIME_DIRECTORY", "").split(":")[0]
-    return (Path(directory) if directory else DEFAULT_DIRECTORY) / f"{engine}.json"
+    return (Path(directory) if directory else DEFAULT_DIRECTORY / engine) / f"{engine}.json"
 
 
 class StateFile:

@@ -47,7 +47,7 @@ class Supervisor:
     def __init__(self, config: RankConfig, environment: Mapping[str, str]) -> None:
         self.config = config
         self.state = StateFile(config.engine, config.rank, environment)
-        self.grace_sec = BROKEN_GRACE_SEC
+        self.grace_sec = min(BROKEN_GRACE_SEC, config.stop_grace_sec)
         self._environment = environment
         self._notifier = Notifier(environment)
         self._ready = False
@@ -68,7 +68,8 @@ class Supervisor:
         if subject != self._told:
             self.log(f"{state}: {text}" if not text.startswith(state) else text)
             self._told = subject
-        self._notifier.send(STATUS=text)
+        if text != self.state.now.reason:
+            self._notifier.send(STATUS=text)
         self.state.update(state, text, **more)
 
     def ready(self) -> None:
@@ -159,6 +160,7 @@ class Supervisor:
             raise RefusalError(f"weights refused: {weights.manifest}: {error}") from error
         finally:
             cancel.set()
+            job.cancel()
 
     def _judge(self, report: Report, directory: Path) -> None:
         if self._digests is not None and self._digests.unsaved:

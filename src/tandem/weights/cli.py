@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
 OK, MISMATCH, USAGE = 0, 1, 2
-CACHE_DIRECTORY = Path("/var/lib/tandem/weights-cache")
+CACHE_DIRECTORY = Path("/var/lib/tandem/state/weights-cache")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,6 +59,7 @@ def _manifest(arguments: argparse.Namespace) -> int:
     directory, out = arguments.directory, arguments.out
     try:
         digests = make_manifest(directory, leave_out=out, progress=_ProgressLine().add)
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, render_manifest(digests))
     except UnusableTreeError as error:
         print(f"{directory}: no manifest written:\n{error}", file=sys.stderr)
