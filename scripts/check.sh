@@ -19,7 +19,7 @@ run() {
     fi
 }
 
-run "ruff" ruff check --quiet .
+run "ruff" ruff check --quiet --output-format concise .
 run "ruff format" ruff format --quiet --diff .
 run "mypy" mypy
 run "yamllint" yamllint --strict .
