@@ -26,7 +26,7 @@ run "yamllint" yamllint --strict .
 for inventory in inventories/*/; do
     run "syntax with $inventory" ansible-playbook --syntax-check -i "$inventory" site.yml playbooks/lab/*.yml
 done
-run "ansible-lint" ansible-lint --offline --profile production --quiet
+run "ansible-lint" ansible-lint --offline --profile production -q
 say "unit and repository tests"
 pytest --quiet || failed+=("pytest")
 
