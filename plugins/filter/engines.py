@@ -74,7 +74,6 @@ class FilterModule:
         return {
             "tandem_addresses_on": addresses_on,
             "tandem_engines_on": settings.engines_on,
-            "tandem_ranks_with_units": settings.ranks_with_units,
             "tandem_serve_settings": serve_settings,
             "tandem_rank_settings": rank_settings,
         }

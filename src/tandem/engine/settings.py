@@ -23,26 +23,21 @@ OPTIONS = (
 )
 
 
+#: What the unit of a rank runs that Ray starts: nothing. The unit still checks the weights and ties the node to the group.
+PLACEHOLDER = ("/usr/bin/sleep", "infinity")
+
+
 @dataclass(frozen=True)
 class Ports:
-    """Ports on the link that the ranks of one engine agree on (``mp`` executor; Ray has its own)."""
+    """Ports on the link that the ranks of one engine agree on."""
 
     group: int
     master: int
 
 
-def ranks_with_units(engine: Mapping[str, Any]) -> list[str]:
-    """Nodes that run a unit of this engine, in rank order.
-
-    With Ray the leader's unit starts the other ranks through Ray; without it every node runs its own.
-    """
-    nodes = list(engine["nodes"])
-    return nodes[:1] if engine.get("executor", "ray") == "ray" else nodes
-
-
 def engines_on(engines: Sequence[Mapping[str, Any]], node: str) -> list[Mapping[str, Any]]:
-    """Engines that have a unit on ``node``."""
-    return [engine for engine in engines if node in ranks_with_units(engine)]
+    """Return the engines that have a rank on ``node``."""
+    return [engine for engine in engines if node in engine["nodes"]]
 
 
 def serve_settings(
@@ -72,6 +67,7 @@ def serve_settings(
         "pipeline-parallel-size": engine.get("pipeline_parallel_size", 1),
     }
     if executor == "ray":
+        # Written on every node, read by the leader alone: it starts the other ranks through Ray.
         settings["distributed-executor-backend"] = "ray"
     elif len(nodes) > 1:
         settings |= {
@@ -96,7 +92,6 @@ def rank_settings(
     ports: Ports,
     supervision: Mapping[str, int],
     weights: Mapping[str, str],
-    needs: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Content of ``rank.json``, which ``tandem rank serve`` reads on ``node`` (see ``tandem.rank.config``).
 
@@ -108,11 +103,12 @@ def rank_settings(
         ports: what the ranks agreed on.
         supervision: seconds between and for probes and heartbeats, keyed as the role's variables are.
         weights: ``directory`` and ``manifest`` of the model on the node.
-        needs: listeners that must answer before the rank starts, as ``{name, address, port}``.
 
     """
-    nodes = ranks_with_units(engine)
+    nodes = list(engine["nodes"])
     rank = nodes.index(node)
+    if rank > 0 and engine.get("executor", "ray") == "ray":
+        command = PLACEHOLDER
     listen = engine.get("listen_address", "127.0.0.1")
     api = {
         # A wildcard is not an address that one can call.
@@ -138,5 +134,4 @@ def rank_settings(
             "start_timeout_sec": supervision["start_timeout_sec"],
         },
         "weights": dict(weights),
-        "needs": [dict(need) for need in needs],
     }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
 OK, MISMATCH, USAGE = 0, 1, 2
-CACHE_DIRECTORY = Path("/var/lib/tandem/state/weights-cache")
+CACHE_DIRECTORY = Path("/var/lib/tandem/weights-cache")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
