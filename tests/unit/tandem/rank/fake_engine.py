@@ -8,11 +8,11 @@ ignore_term, stray (leave a process of a session of its own behind).
 import json
 import os
 import signal
+import socketserver  # http.server takes long to import, and dozens of these are started
 import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,39 +28,37 @@ def control() -> dict[str, Any]:
         return {}
 
 
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        path = self.rfile.readline().split()[1].decode()
+        headers: dict[str, str] = {}
+        while line := self.rfile.readline().decode().strip():
+            name, _, value = line.partition(": ")
+            headers[name] = value
+        status, body = self.respond(path, headers)
+        self.wfile.write(f"HTTP/1.1 {status} x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
 
-    def do_GET(self) -> None:
-        if self.path == "/health":
-            self.answer(control().get("health", 200), b"")
-        else:
+    def respond(self, path: str, headers: dict[str, str]) -> tuple[int, str]:
+        if path == "/health":
+            return control().get("health", 200), ""
+        if path == "/metrics":
             tokens = next(TOKENS) if control().get("counters") else 0
-            self.answer(200, f'vllm:generation_tokens_total{{model_name="m"}} {tokens}.0\n'.encode())
-
-    def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.headers["Authorization"] != f"Bearer {os.environ['VLLM_API_KEY']}":
-            self.answer(401, b'{"error": {"message": "Unauthorized"}}')
-            return
+            return 200, f'vllm:generation_tokens_total{{model_name="m"}} {tokens}.0\n'
+        if headers["Authorization"] != f"Bearer {os.environ['VLLM_API_KEY']}":
+            return 401, '{"error": {"message": "Unauthorized"}}'
+        request = json.loads(self.rfile.read(int(headers["Content-Length"])))
         while not control().get("token", True):
             time.sleep(0.05)
         usage = {"completion_tokens": request["max_tokens"]}
-        self.answer(200, json.dumps({"choices": [{"text": ""}], "usage": usage}).encode())
-
-    def answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        return 200, json.dumps({"choices": [{"text": ""}], "usage": usage})
 
 
-class Server(ThreadingHTTPServer):
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
     daemon_threads = True
 
     def handle_error(self, *_: Any) -> None:
-        pass
+        """A supervisor that gave up a probe is no news."""
 
 
 def main() -> None:
