@@ -10,7 +10,7 @@ from ansible.errors import AnsibleUndefinedVariable
 
 from tandem.inventory.check import find_problems, format_problems, read_cluster
 from tandem.inventory.description import Description
-from tandem.inventory.models import read_source
+from tandem.inventory.models import read_source, source_bytes
 from tandem.inventory.ports import find_taken_ports, ports_of
 from tandem.inventory.problems import Problem
 
@@ -96,5 +96,6 @@ class FilterModule:
             "tandem_problems": problems,
             "tandem_format_problems": format_problems,
             "tandem_ports": ports,
+            "tandem_source_bytes": source_bytes,
             "tandem_taken_ports": taken_ports,
         }

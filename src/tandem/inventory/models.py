@@ -34,6 +34,11 @@ def read_source(path: str) -> Source:
     return Source(config=config)
 
 
+def source_bytes(path: str) -> int:
+    """Return the size of the weights at a path on this machine."""
+    return sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+
+
 def find_model_problems(cluster: Cluster) -> Iterator[Problem]:
     """Check where each model comes from."""
     for name in find_duplicates([str(model["name"]) for model in cluster.models]):

@@ -59,10 +59,13 @@ def _engine_ports(
 ) -> Iterator[PortUse]:
     if is_leader and engine["port"]:
         yield PortUse(engine["port"], engine["port"], f"vllm_engine_engines[{engine['name']}].port")
-    if is_leader and engine["executor"] == "mp" and len(engine["nodes"]) > 1:
-        for name in ("vllm_engine_group_port", "vllm_engine_master_port"):
-            if settings.get(name):
-                yield PortUse(settings[name] + place, settings[name] + place, name)
+    # The leader's supervisor waits for the others, and torch for the other ranks where Ray does not join them.
+    names = ["vllm_engine_group_port"]
+    if engine["executor"] == "mp" and len(engine["nodes"]) > 1:
+        names.append("vllm_engine_master_port")
+    for name in names if is_leader else []:
+        if settings.get(name):
+            yield PortUse(settings[name] + place, settings[name] + place, name)
     internal = settings.get("vllm_engine_internal_port")
     if internal:
         first = internal + place * INTERNAL_PORTS_PER_ENGINE

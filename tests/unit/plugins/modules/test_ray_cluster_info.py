@@ -99,7 +99,7 @@ def test_complete_cluster(run_module: Any, calls: Any, token_path: str, check_mo
     ],
 )
 def test_shortfall(
-    run_module: Any, calls: Any, token_path: str, fixture: str, resources: dict[str, int], words: list[str]
+    run_module: Any, calls: Any, token_path: str, *, fixture: str, resources: dict[str, int], words: list[str]
 ) -> None:
     calls.append({"outcome": answer_of(fixture)})
     result = run_module(ray_cluster_info.main, **arguments(token_path, resources_per_node=resources))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tandem.inventory.check import read_cluster
-from tandem.inventory.models import read_source
+from tandem.inventory.models import read_source, source_bytes
 from tandem.inventory.ports import find_taken_ports
 
 SOCKET = {
@@ -57,3 +57,10 @@ def test_source(tmp_path: Path, content: str | None, fault: str) -> None:
 
 def test_source_that_is_no_directory() -> None:
     assert read_source("/nonexistent/model").fault == "no such directory on the control node"
+
+
+def test_source_bytes(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "sub" / "b").write_bytes(b"123")
+    assert source_bytes(str(tmp_path)) == 8

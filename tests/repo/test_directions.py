@@ -1,0 +1,61 @@
+"""Who may import whom."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from files import ROOT, name, tracked
+
+#: What runs on nodes, where nothing but Python is installed. The other packages run on the control node.
+CONTROL_ONLY = ("lab",)
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    """Return the modules that a file imports, relative ones resolved to their place in the repository."""
+    tree = ast.parse(path.read_text())
+    package = path.relative_to(ROOT).parts[:-1]
+    found = set()
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            found.add(".".join(part for part in (base, node.module) if part))
+    return found
+
+
+@pytest.mark.parametrize("path", tracked("src/**/*.py"), ids=name)
+def test_the_package_does_not_know_the_plugins(path: Path) -> None:
+    assert not {module for module in imports(path) if module.split(".")[0] in ("plugins", "ansible")}
+
+
+@pytest.mark.parametrize("path", tracked("plugins/module*/**/*.py"), ids=name)
+def test_modules_do_not_know_the_package(path: Path) -> None:
+    assert not {module for module in imports(path) if module.split(".")[0] == "tandem"}
+
+
+@pytest.mark.parametrize("path", tracked("plugins/module_utils/**/*.py"), ids=name)
+def test_module_utils_are_pure(path: Path) -> None:
+    """They know neither Ansible nor the modules above them."""
+    assert not {m for m in imports(path) if m.startswith(("ansible", "plugins.modules"))}
+
+
+@pytest.mark.parametrize("path", tracked("plugins/filter/*.py"), ids=name)
+def test_filters_do_not_know_the_modules(path: Path) -> None:
+    assert not {m for m in imports(path) if m.startswith(("plugins", "ansible.module_utils"))}
+
+
+@pytest.mark.parametrize("path", tracked("src/**/*.py") + tracked("plugins/module_utils/**/*.py"), ids=name)
+def test_nothing_but_the_standard_library_is_needed(path: Path) -> None:
+    if path.is_relative_to(ROOT / "src/tandem") and path.relative_to(ROOT / "src/tandem").parts[0] in CONTROL_ONLY:
+        pytest.skip("runs on the control node")
+    allowed = sys.stdlib_module_names | {"tandem", "plugins"}
+    assert not {module for module in imports(path, top_level_only=True) if module.split(".")[0] not in allowed}
+
+
+@pytest.mark.parametrize("path", tracked("plugins/**/*.py"), ids=name)
+def test_modules_start_programs_in_one_place(path: Path) -> None:
+    if path.name != "process.py":
+        assert "subprocess" not in imports(path)
+        assert ".run_command(" not in path.read_text().replace("process.run_command(", "")
