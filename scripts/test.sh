@@ -4,7 +4,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
-export PATH=$PWD/.venv/bin:$PATH
+export PATH=$PWD/.venv/bin:$PATH MOLECULE_COMMAND_BORDERS=false
 passed=() failed=()
 
 stage() {
@@ -17,7 +17,7 @@ stage() {
 
 clean_up() {
     say "removing the nodes"
-    scripts/molecule.sh destroy >/dev/null 2>&1
+    molecule destroy --scenario-name default >/dev/null 2>&1
     scripts/lab-down.sh >/dev/null
 }
 
@@ -34,7 +34,8 @@ trap 'finish $?' EXIT
 trap 'failed+=(interrupted); exit 130' INT TERM
 
 scripts/bootstrap.sh || exit
+scripts/lab-down.sh || exit
 stage check scripts/check.sh
-stage molecule scripts/molecule.sh test
-stage "lab" scripts/lab-up.sh
+stage molecule molecule test --all --continue-on-failure --report
+stage lab scripts/lab-up.sh
 stage "lab tests" pytest tests/lab -m lab
