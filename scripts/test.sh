@@ -27,8 +27,8 @@ finish() {
     [ ${#passed[@]} -eq 0 ] || printf '  passed  %s\n' "${passed[@]}"
     [ ${#failed[@]} -eq 0 ] || printf '  FAILED  %s\n' "${failed[@]}"
     echo "stages: ${#passed[@]} passed, ${#failed[@]} failed"
-    [ ${#failed[@]} -eq 0 ] && [ "${1:-0}" -eq 0 ]
-    exit
+    # Within a trap a bare exit would take the status from before it.
+    if [ ${#failed[@]} -eq 0 ] && [ "$1" -eq 0 ]; then exit 0; else exit 1; fi
 }
 trap 'finish $?' EXIT
 trap 'failed+=(interrupted); exit 130' INT TERM
