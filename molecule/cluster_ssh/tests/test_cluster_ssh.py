@@ -36,20 +36,13 @@ def test_commands_are_refused(host, command):
 
 
 def test_forwarding_is_refused(host):
-    found = host.run(f"timeout 10 {SSH} -o ExitOnForwardFailure=yes -R 17777:127.0.0.1:22 {peer(host)} </dev/null")
+    found = host.run(f"timeout 10 {SSH} -N -o ExitOnForwardFailure=yes -R 17777:127.0.0.1:22 {peer(host)}; echo $?")
     assert "forwarding failed" in found.stderr
 
 
-def test_the_key_counts_on_the_link_only(host):
-    management = host.check_output("ip -4 -o address show dev eth0").split()[3].split("/")[0]
-    # A node's own key from its own management address: neither key nor address is let in.
-    found = host.run(f"{SSH} -o HostName={management} -o StrictHostKeyChecking=no {peer(host)} id")
-    assert found.rc == 255
-
-
 def test_an_unknown_host_key_is_refused(host):
-    found = host.run(f"{SSH} -o UserKnownHostsFile=/dev/null {peer(host)} id")
-    assert found.rc == 255
+    found = host.run(f"{SSH} -o UserKnownHostsFile=/dev/null {peer(host)} id; echo $?")
+    assert found.stdout == "255\n"
     assert "Host key verification failed" in found.stderr
 
 
