@@ -40,6 +40,9 @@ options:
     description: How long to ask again until the endpoint is ready, in seconds. 0 asks once.
     type: float
     default: 0
+  unit:
+    description: systemd unit that serves the endpoint. Once it has failed for good, waiting ends and its own words are the reason.
+    type: str
   fail_unless_ready:
     description: Fail if the endpoint is not ready. Otherwise only report it in RV(ready) and RV(reason).
     type: bool
@@ -97,6 +100,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.systemd.unit import explain_failure, read_unit_state
 from ..module_utils.vllm.endpoint import Client, examine, examine_until_ready
 
 ARGUMENT_SPEC = {
@@ -108,6 +112,7 @@ ARGUMENT_SPEC = {
     "max_tokens": {"type": "int", "default": 1, "no_log": False},
     "timeout_s": {"type": "float", "default": 30},
     "wait_s": {"type": "float", "default": 0},
+    "unit": {"type": "str"},
     "fail_unless_ready": {"type": "bool", "default": False},
 }
 
@@ -128,8 +133,11 @@ def main() -> None:
             module.fail_json(msg=f"api_key_path: cannot read {options['api_key_path']}: {error.strerror}")
         module.no_log_values.add(api_key)
     client = Client(options["url"], api_key, options["timeout_s"])
+    unit = options["unit"]
     found = examine_until_ready(
-        lambda: examine(client, options["model"], options["prompt"], options["max_tokens"]), options["wait_s"]
+        lambda: examine(client, options["model"], options["prompt"], options["max_tokens"]),
+        options["wait_s"],
+        (lambda: explain_failure(unit, read_unit_state(unit))) if unit else str,
     )
     if options["fail_unless_ready"] and not found.ready:
         module.fail_json(msg=f"{options['url']} is not ready: {found.reason}", **asdict(found))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..process import CommandResult
 from .nmcli import DEVICE_FIELDS, PROFILE_FIELDS, Device, Profile, parse_devices, parse_profiles, parse_properties
 from .profile import MANAGED_PROPERTIES, LinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..process import CommandResult
 
 READ_TIMEOUT_S = 20.0
 ACTIVATION_TIMEOUT_S = 45

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from .nmcli import Device, Profile
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .nmcli import Device, Profile
 
 AUTOCONNECT_PRIORITY = 100
 # Everything of a profile that Tandem reads, sets and can put back. Other properties are left alone.

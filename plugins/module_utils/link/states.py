@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .checkpoint import Checkpoint, checkpoint_path, drop_checkpoint, read_checkpoint, write_checkpoint
-from .client import NetworkManager
-from .nmcli import Profile
 from .profile import (
     LinkError,
     LinkSettings,
@@ -20,6 +18,12 @@ from .profile import (
     plan_profile,
     wanted_state,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .client import NetworkManager
+    from .nmcli import Profile
 
 
 @dataclass(frozen=True)

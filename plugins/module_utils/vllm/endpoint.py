@@ -190,14 +190,21 @@ def examine(client: Client, model: str | None, prompt: str, max_tokens: int) -> 
 def examine_until_ready(
     ask: Callable[[], Endpoint],
     wait_s: float,
+    given_up: Callable[[], str] = str,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Endpoint:
-    """Examine again until the endpoint is ready, the time is over, or asking again cannot help."""
+    """Examine again until the endpoint is ready, the time is over, or asking again cannot help.
+
+    ``given_up`` says why what should serve the endpoint will not, or nothing while it may.
+    """
     deadline = clock() + wait_s
     while True:
         found = ask()
         hopeless = ": 401," in found.reason
+        if not found.ready and (reason := given_up()):
+            found.reason = reason
+            return found
         if found.ready or hopeless or clock() + POLL_INTERVAL_S > deadline:
             return found
         sleep(POLL_INTERVAL_S)

@@ -61,7 +61,12 @@ def serve_settings(
     rank = nodes.index(node)
     settings: dict[str, Any] = {"model": model_directory, "served-model-name": [engine["served_model_name"]]}
     if rank == 0:
-        settings |= {"host": engine.get("listen_address", "127.0.0.1"), "port": engine["port"]}
+        settings |= {
+            "host": engine.get("listen_address", "127.0.0.1"),
+            "port": engine["port"],
+            # The supervisor asks these every few seconds.
+            "disable-access-log-for-endpoints": "/health,/metrics",
+        }
     settings |= {
         "tensor-parallel-size": engine.get("tensor_parallel_size", 1),
         "pipeline-parallel-size": engine.get("pipeline_parallel_size", 1),
