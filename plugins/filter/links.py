@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleFilterError
 
 from tandem import link_verification, links
 from tandem.errors import TandemError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _explained(function: Callable[..., Any]) -> Callable[..., Any]:

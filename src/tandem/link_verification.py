@@ -16,16 +16,14 @@ def failures(
     The arguments are the results of the loops that configured the ends, read them back and sent full
     frames. All three run to their end whatever happens, so that failures are seen here and not earlier.
     """
-    found = []
-    for result in configured:
-        if "interface" not in result:
-            found.append(_failure(result["item"], f"{host}: {result.get('msg', 'the module ended without a word')}"))
+    found = [
+        _failure(result["item"], f"{host}: {result.get('msg', 'the module ended without a word')}")
+        for result in (*configured, *read)
+        # What the module says only if it ended well.
+        if "interface" not in result and not result.get("skipped")
+    ]
     for result in read:
-        if result.get("skipped"):
-            continue
-        if "interface" not in result:
-            found.append(_failure(result["item"], f"{host}: {result.get('msg', 'the module ended without a word')}"))
-        elif result.get("diff", {}).get("before") != result.get("diff", {}).get("after"):
+        if "interface" in result and result["diff"]["before"] != result["diff"]["after"]:
             found.append(_failure(result["item"], f"{host}: {_difference(result['diff'])}"))
     for result in pings:
         if not result.get("skipped") and result["rc"] != 0:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tandem.errors import TandemError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 _GUARDED = {
     "op": "==",
@@ -69,7 +71,7 @@ def _elements(table_set: Mapping[str, Any]) -> Iterator[str]:
 def _rule(expressions: Sequence[Mapping[str, Any]]) -> str:
     """Name a rule by what it matches; one that we would not write is named by its JSON."""
     matches = [expression["match"] for expression in expressions if "match" in expression]
-    interface = next((match["right"] for match in matches if match["left"] == _INTERFACE), None)
+    interface = next((str(match["right"]) for match in matches if match["left"] == _INTERFACE), "")
     sources = [match["right"]["prefix"] for match in matches if match["left"] == _SOURCE]
     verdicts = [key for expression in expressions for key in expression if key in ("accept", "drop")]
     if interface and verdicts == ["accept"] and len(matches) == 1 + len(sources):

@@ -30,7 +30,7 @@ def test_ports_are_listed_as_nftables_does(ports: list[str | int], ranges: list[
 
 @pytest.mark.parametrize("port", ["", "0", "65536", "20-10", "a", "1-2-3", "-1"])
 def test_what_is_no_port_is_refused(port: str) -> None:
-    with pytest.raises(TandemError, match="port_guard_ports: .* is no port or range"):
+    with pytest.raises(TandemError, match=r"port_guard_ports: .* is no port or range"):
         port_ranges([port])
 
 

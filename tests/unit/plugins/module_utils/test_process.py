@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from plugins.module_utils.process import CommandTimeout, ToolMissing, run_command
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_output_and_exit_status_are_returned() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from plugins.module_utils.link.checkpoint import Checkpoint, drop_checkpoint, read_checkpoint, write_checkpoint
 from plugins.module_utils.link.profile import LinkError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORMER = Checkpoint("eth1", {"802-3-ethernet.mtu": "1500"}, "uuid")
 
