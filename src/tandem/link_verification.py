@@ -22,19 +22,12 @@ def failures(
         # What the module says only if it ended well.
         if "interface" not in result and not result.get("skipped")
     ]
-    for result in read:
-        if "interface" in result and result["diff"]["before"] != result["diff"]["after"]:
-            found.append(_failure(result["item"], f"{host}: {_difference(result['diff'])}"))
-    for result in pings:
-        if not result.get("skipped") and result["rc"] != 0:
-            link, peer = result["item"]
-            found.append(
-                _failure(
-                    link,
-                    f"{host} to {peer['node']} ({peer['address']}): frames of {link['mtu_bytes']} bytes do not arrive; "
-                    f"ping says: {_said(result)}",
-                )
-            )
+    found += [
+        _failure(result["item"], f"{host}: {_difference(result['diff'])}")
+        for result in read
+        if "interface" in result and result["diff"]["before"] != result["diff"]["after"]
+    ]
+    found += [_lost_frames(host, result) for result in pings if not result.get("skipped") and result["rc"] != 0]
     return found
 
 
@@ -61,6 +54,12 @@ def report(found: Sequence[Mapping[str, str]], restored: Mapping[str, Sequence[s
 
 def _failure(link: Mapping[str, Any], what: str) -> dict[str, str]:
     return {"link": link["name"], "what": what}
+
+
+def _lost_frames(host: str, ping: Result) -> dict[str, str]:
+    link, peer = ping["item"]
+    way = f"{host} to {peer['node']} ({peer['address']})"
+    return _failure(link, f"{way}: frames of {link['mtu_bytes']} bytes do not arrive; ping says: {_said(ping)}")
 
 
 def _difference(diff: Mapping[str, str]) -> str:
