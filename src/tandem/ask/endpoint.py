@@ -41,14 +41,16 @@ def read_inventory(inventory: Path) -> dict[str, Any]:
     """
     ansible = Path(sys.executable).parent / "ansible"
     argv = [str(ansible), "serving[0]", "-i", str(inventory), "-m", "ansible.builtin.debug", "-a", f"msg={{{{ {_FACTS} | to_json }}}}"]
-    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline", "ANSIBLE_NOCOLOR": "1"}
+    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
     done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=60, check=False)
-    _, _, answer = done.stdout.partition("=>")
-    if done.returncode or not answer:
+    try:
+        # Other callbacks may print around the document.
+        document, _ = json.JSONDecoder().raw_decode(done.stdout, max(done.stdout.find('{\n    "'), 0))
+        result = next(iter(document["plays"][0]["tasks"][0]["hosts"].values()))
+        return dict(json.loads(result["msg"]) if isinstance(result["msg"], str) else result["msg"])
+    except (ValueError, LookupError) as error:
         reason = (done.stderr.strip() or done.stdout.strip() or "no answer").splitlines()[-1]
-        raise TandemError(f"{inventory}: cannot read vllm_engine_engines and the group 'serving': {reason}")
-    message = json.loads(answer)["msg"]
-    return dict(json.loads(message) if isinstance(message, str) else message)
+        raise TandemError(f"{inventory}: cannot read vllm_engine_engines and the group 'serving': {reason}") from error
 
 
 def ssh_command(node: str, variables: Mapping[str, Any]) -> tuple[str, ...]:
