@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tandem.engine import settings
+from tandem.engine import placement, settings
 from tandem.links import link_address
 
 
@@ -74,6 +74,7 @@ class FilterModule:
         return {
             "tandem_addresses_on": addresses_on,
             "tandem_engines_on": settings.engines_on,
+            "tandem_placement_problems": placement.placement_problems,
             "tandem_serve_settings": serve_settings,
             "tandem_rank_settings": rank_settings,
         }
