@@ -30,7 +30,9 @@ class Converge:
 
     def __str__(self) -> str:
         """Return what a failed assertion should show."""
-        return f"exit {self.returncode}; changed: {list(self.changed)}; failed: {list(self.failed)}\n{self.output[-4000:]}"
+        return (
+            f"exit {self.returncode}; changed: {list(self.changed)}; failed: {list(self.failed)}\n{self.output[-4000:]}"
+        )
 
 
 def playbook(*arguments: str, variables: Mapping[str, Any] | None = None, timeout_sec: float = 900) -> Converge:
@@ -38,14 +40,14 @@ def playbook(*arguments: str, variables: Mapping[str, Any] | None = None, timeou
     argv = [str(BIN / "ansible-playbook"), "-i", INVENTORY, *(arguments or ("site.yml",))]
     if variables is not None:
         argv += ["--extra-vars", json.dumps(variables)]
-    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CALLBACKS_ENABLED": ""}
+    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
     done = subprocess.run(
         argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_sec, check=False
     )
     start = done.stdout.find("{\n")
     if start < 0:  # Ansible gave up before the first play
         return Converge(done.returncode, (), (), done.stdout + done.stderr)
-    document = json.loads(done.stdout[start:])
+    document, _ = json.JSONDecoder().raw_decode(done.stdout, start)  # another callback prints its times behind it
     results = [
         (f"{task['task']['name']}@{node}", result)
         for play in document["plays"]
@@ -65,7 +67,16 @@ def ssh(node: str, command: str, *, check: bool = True, timeout_sec: float = 60)
     """Run a shell command on a node as root, over the connection that Ansible uses."""
     port = {"node1": "2201", "node2": "2202"}[node]
     argv = ["ssh", "-F", "/dev/null", "-p", port, "-i", ".lab/id_ed25519", "-o", "UserKnownHostsFile=.lab/known_hosts"]
-    argv += ["-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
+    argv += [
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "ConnectTimeout=5",
+    ]
     done = subprocess.run(
         [*argv, "root@127.0.0.1", command], cwd=ROOT, capture_output=True, text=True, timeout=timeout_sec, check=False
     )

@@ -37,7 +37,10 @@ def test_an_engine_whose_rank_died_answers_again_by_itself(node: str) -> None:
 def test_a_broken_configuration_stops_after_the_allowed_restarts_with_a_clear_state() -> None:
     lab.ssh("node1", "sed -i 's/^max-model-len: .*/max-model-len: 999999999/' /etc/tandem/engines/smollm2/serve.yaml")
     lab.ssh("node1", "mkdir -p /run/systemd/system/tandem-engine@smollm2.service.d")
-    lab.ssh("node1", "printf '[Unit]\\nStartLimitBurst=2\\n' > /run/systemd/system/tandem-engine@smollm2.service.d/limit.conf")
+    lab.ssh(
+        "node1",
+        "printf '[Unit]\\nStartLimitBurst=2\\n' > /run/systemd/system/tandem-engine@smollm2.service.d/limit.conf",
+    )
     lab.ssh("node1", f"systemctl daemon-reload; systemctl restart --no-block {lab.ENGINE_UNIT}")
     lab.until(lambda: lab.unit("node1")["ActiveState"] == "failed", timeout_sec=240, what="the unit gives up")
     assert lab.unit("node1")["NRestarts"] == "2"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 #: Titles that vLLM 0.32 gives to the process that holds a rank: under its own executor, under Ray, and with one rank only.
 RANK_TITLE = re.compile(r"^(VLLM::Worker|ray::RayWorker|VLLM::EngineCore)")
-_UNIT = re.compile(r"/(tandem-[^/]+\.service)(?:/|$)")
+_UNIT = re.compile(r"/(tandem-[^/]+\.service)(?:/|$)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -49,5 +49,7 @@ def ask(connection: http.client.HTTPConnection, *, key: str, model: str, prompt:
     connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
     response = connection.getresponse()
     if response.status != http.client.OK:
-        raise TandemError(f"{model}: the engine answered {response.status}: {response.read(2000).decode(errors='replace')}")
+        raise TandemError(
+            f"{model}: the engine answered {response.status}: {response.read(2000).decode(errors='replace')}"
+        )
     yield from answer_parts(response)

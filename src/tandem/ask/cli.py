@@ -14,7 +14,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("prompt", metavar="PROMPT")
     parser.add_argument("-i", "--inventory", type=Path, required=True, metavar="DIR")
     parser.add_argument("--engine", metavar="NAME", help="one of vllm_engine_engines (default: the first)")
-    parser.add_argument("--max-tokens", type=int, default=200, metavar="N", help="longest answer (default: %(default)s)")
+    parser.add_argument(
+        "--max-tokens", type=int, default=200, metavar="N", help="longest answer (default: %(default)s)"
+    )
     parser.set_defaults(handler=_ask)
 
 
@@ -27,7 +29,9 @@ def _ask(arguments: argparse.Namespace) -> int:
         asked = time.monotonic()
         first: float | None = None
         parts = 0
-        for text in chat.ask(connection, key=key, model=target.model, prompt=arguments.prompt, max_tokens=arguments.max_tokens):
+        for text in chat.ask(
+            connection, key=key, model=target.model, prompt=arguments.prompt, max_tokens=arguments.max_tokens
+        ):
             first = first or time.monotonic()
             parts += 1
             sys.stdout.write(text)
@@ -36,5 +40,8 @@ def _ask(arguments: argparse.Namespace) -> int:
     print()
     if first is not None:
         speed = f", {(parts - 1) / (ended - first):.1f} parts/s" if parts > 1 else ""
-        print(f"[{target.model} on {target.node}: first part after {1000 * (first - asked):.0f} ms{speed}]", file=sys.stderr)
+        print(
+            f"[{target.model} on {target.node}: first part after {1000 * (first - asked):.0f} ms{speed}]",
+            file=sys.stderr,
+        )
     return 0

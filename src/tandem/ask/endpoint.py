@@ -40,7 +40,16 @@ def read_inventory(inventory: Path) -> dict[str, Any]:
 
     """
     ansible = Path(sys.executable).parent / "ansible"
-    argv = [str(ansible), "serving[0]", "-i", str(inventory), "-m", "ansible.builtin.debug", "-a", f"msg={{{{ {_FACTS} | to_json }}}}"]
+    argv = [
+        str(ansible),
+        "serving[0]",
+        "-i",
+        str(inventory),
+        "-m",
+        "ansible.builtin.debug",
+        "-a",
+        f"msg={{{{ {_FACTS} | to_json }}}}",
+    ]
     environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
     done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=60, check=False)
     try:

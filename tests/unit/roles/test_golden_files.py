@@ -1,0 +1,42 @@
+"""The files that roles write, against copies that a person has read. TANDEM_WRITE_GOLDEN=1 writes the copies anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.roles.render import render
+
+GOLDEN = Path(__file__).parent / "golden"
+
+NODE_FILES = [
+    ("node_environment", "node.env.j2"),
+    ("ray", "tandem-ray.service.j2"),
+    ("vllm_engine", "tandem-engine@.service.j2"),
+]
+ENGINE_FILES = ["serve.yaml.j2", "rank.json.j2", "engine.env.j2"]
+CASES = [("lab", node, role, template) for node in ("node1", "node2") for role, template in NODE_FILES]
+CASES += [("lab", node, "vllm_engine", template) for node in ("node1", "node2") for template in ENGINE_FILES]
+CASES += [("strix-halo", node, "vllm_engine", template) for node in ("strix1", "strix2") for template in ENGINE_FILES]
+CASES += [("strix-halo", "strix1", "vllm_engine", "tandem-engine.container.j2")]
+CASES += [("strix-halo", node, "node_environment", "node.env.j2") for node in ("strix1", "strix2")]
+
+
+@pytest.mark.parametrize(("inventory", "node", "role", "template"), CASES)
+def test_a_file_is_as_read(inventory: str, node: str, role: str, template: str) -> None:
+    from tests.unit.roles.render import _variables
+
+    engine = _variables(inventory, node)["vllm_engine_engines"][0]
+    written = render(inventory, node, role, template, engine=engine)
+    copy = GOLDEN / inventory / node / template.removesuffix(".j2")
+    if os.environ.get("TANDEM_WRITE_GOLDEN") == "1":
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(written)
+    assert written == copy.read_text()
+
+
+def test_every_copy_is_compared() -> None:
+    compared = {GOLDEN / inventory / node / template.removesuffix(".j2") for inventory, node, _, template in CASES}
+    assert {path for path in GOLDEN.rglob("*") if path.is_file()} == compared
