@@ -1,0 +1,42 @@
+"""Ray asks for the token, keeps to its ports, and comes back after its parts are killed."""
+
+import time
+
+PYTHON = "/opt/tandem/engine/current/venv/bin/python"
+JOIN = f"timeout 60 {PYTHON} -c \"import ray; ray.init('192.168.100.1:6379', _node_ip_address='192.168.100.1'); print(len(ray.nodes()))\""
+
+
+def test_the_unit_runs_and_starts_at_boot(host):
+    ray = host.service("tandem-ray.service")
+    assert ray.is_running
+    assert ray.is_enabled
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(host):
+    verified = host.run("systemd-analyze verify tandem-ray.service")
+    assert "tandem-ray" not in verified.stderr, verified.stderr
+
+
+def test_the_dashboard_is_off(host):
+    assert not host.socket("tcp://127.0.0.1:8265").is_listening
+
+
+def test_a_client_without_the_token_is_refused(host):
+    refused = host.run(f"env -u RAY_AUTH_MODE {JOIN}")
+    assert refused.rc != 0
+    assert "oken" in refused.stderr + refused.stdout or "nauthenticated" in refused.stderr.lower(), refused.stderr[-500:]
+
+
+def test_a_client_with_a_wrong_token_is_refused(host):
+    assert host.run(f"RAY_AUTH_MODE=token RAY_AUTH_TOKEN={'0' * 64} {JOIN}").rc != 0
+
+
+def test_a_killed_raylet_is_back_within_a_minute(host):
+    before = host.run("pgrep -x raylet").stdout
+    assert host.run("pkill -9 -x raylet").rc == 0
+    for _ in range(60):
+        now = host.run("pgrep -x raylet").stdout
+        if now and now != before and host.service("tandem-ray.service").is_running:
+            return
+        time.sleep(1)
+    raise AssertionError(host.run("systemctl status tandem-ray.service").stdout)

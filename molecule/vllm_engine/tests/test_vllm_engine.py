@@ -1,0 +1,50 @@
+"""One engine over two nodes without Ray, as systemd and a client see it."""
+
+import json
+
+import pytest
+
+UNIT = "tandem-engine@pair.service"
+
+
+def is_leader(host):
+    return host.backend.get_hostname() == "node1"
+
+
+def test_the_unit_runs_and_starts_at_boot(host):
+    engine = host.service(UNIT)
+    assert engine.is_running
+    assert engine.is_enabled
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(host):
+    verified = host.run(f"systemd-analyze verify {UNIT}")
+    assert "tandem-engine" not in verified.stderr, verified.stderr
+
+
+def test_each_node_holds_one_rank_as_the_account(host):
+    ranks = host.run("ps -eo user:20,args | grep -c '^tandem  *VLLM::Worker'")
+    assert ranks.stdout.strip() == "1"
+
+
+def test_the_api_answers_on_the_leaders_loopback_with_the_key_only(host):
+    if not is_leader(host):
+        assert not host.socket("tcp://8000").is_listening
+        return
+    assert host.socket("tcp://127.0.0.1:8000").is_listening
+    assert not host.socket("tcp://0.0.0.0:8000").is_listening
+    ask = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8000/v1/models"
+    assert host.run(ask).stdout == "401"
+    assert host.run(f'{ask} -H "Authorization: Bearer $(cat /etc/tandem/secrets/engine-pair.key)"').stdout == "200"
+
+
+@pytest.mark.parametrize("limit", ["Max locked memory"])
+def test_a_rank_may_pin_memory_without_limit(host, limit):
+    limits = host.run("cat /proc/$(pgrep -of 'VLLM::Worker')/limits").stdout
+    assert [line for line in limits.splitlines() if line.startswith(limit)][0].split()[3:5] == ["unlimited", "unlimited"]
+
+
+def test_the_state_is_told(host):
+    told = json.loads(host.run("cat /run/tandem-engine/pair/pair.json").stdout)
+    assert told["state"] == "ready"
+    assert told["generation"] >= 1
