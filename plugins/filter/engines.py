@@ -49,7 +49,7 @@ def rank_settings(
     link: str,
     group_port: int,
     master_port: int,
-    **rest: Any,
+    **rest: Any,  # noqa: ANN401 - handed on as it is
 ) -> dict[str, Any]:
     """Return what ``tandem rank serve`` reads for this engine on this node."""
     return settings.rank_settings(

@@ -18,7 +18,7 @@ author:
 
 EXAMPLES = r"""
 - name: See which ranks live here
-  engine_ranks_info:
+  engine_ranks_info: {}
   register: found
 """
 

@@ -41,7 +41,7 @@ options:
     type: float
     default: 0
   unit:
-    description: systemd unit that serves the endpoint. Once it has failed for good, waiting ends and its own words are the reason.
+    description: systemd unit that serves the endpoint. Once it has failed for good, waiting ends with its own words.
     type: str
   fail_unless_ready:
     description: Fail if the endpoint is not ready. Otherwise only report it in RV(ready) and RV(reason).

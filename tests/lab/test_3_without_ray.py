@@ -10,8 +10,8 @@ pytestmark = pytest.mark.lab
 
 ENGINE = {
     "name": "smollm2", "model": "smollm2-135m-instruct", "served_model_name": "smollm2", "nodes": ["node1", "node2"],
-    "tensor_parallel_size": 2, "executor": "mp", "port": 8000, "dtype": "bfloat16", "max_model_len": 1024, "max_num_seqs": 8,
-    "max_num_batched_tokens": 1024, "enforce_eager": True, "kv_cache_memory_bytes": 67108864,
+    "tensor_parallel_size": 2, "executor": "mp", "port": 8000, "dtype": "bfloat16", "max_model_len": 1024,
+    "max_num_seqs": 8, "max_num_batched_tokens": 1024, "enforce_eager": True, "kv_cache_memory_bytes": 67108864,
 }  # fmt: skip
 VARIABLES = {"vllm_engine_engines": [ENGINE]}
 

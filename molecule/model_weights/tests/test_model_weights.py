@@ -1,7 +1,8 @@
 """The same verified files on every node, owned by root."""
 
 DIRECTORY = "/var/lib/tandem/models/tiny/7"
-VERIFY = f"/opt/tandem/tandem/current/venv/bin/tandem weights verify {DIRECTORY} --manifest /etc/tandem/models/tiny@7.sha256 --full"
+TANDEM = "/opt/tandem/tandem/current/venv/bin/tandem"
+VERIFY = f"{TANDEM} weights verify {DIRECTORY} --manifest /etc/tandem/models/tiny@7.sha256 --full"
 
 
 def test_the_files_are_what_the_manifest_says(host):

@@ -2,7 +2,8 @@
 
 
 def test_the_program_runs_for_everybody(host):
-    assert host.run("su nobody -s /bin/sh -c '/opt/tandem/tandem/current/venv/bin/tandem --version'").stdout.startswith("tandem ")
+    shown = host.run("su nobody -s /bin/sh -c '/opt/tandem/tandem/current/venv/bin/tandem --version'")
+    assert shown.stdout.startswith("tandem ")
 
 
 def test_the_release_is_whole_and_holds_no_wheels(host):

@@ -3,7 +3,8 @@
 import time
 
 PYTHON = "/opt/tandem/engine/current/venv/bin/python"
-JOIN = f"timeout 60 {PYTHON} -c \"import ray; ray.init('192.168.100.1:6379', _node_ip_address='192.168.100.1'); print(len(ray.nodes()))\""
+SCRIPT = "import ray; ray.init('192.168.100.1:6379'); print(len(ray.nodes()))"
+JOIN = f'timeout 60 {PYTHON} -c "{SCRIPT}"'
 
 
 def test_the_unit_runs_and_starts_at_boot(host):
@@ -24,7 +25,7 @@ def test_the_dashboard_is_off(host):
 def test_a_client_without_the_token_is_refused(host):
     refused = host.run(f"env -u RAY_AUTH_MODE {JOIN}")
     assert refused.rc != 0
-    assert "oken" in refused.stderr + refused.stdout or "nauthenticated" in refused.stderr.lower(), refused.stderr[-500:]
+    assert "token" in refused.stderr.lower(), refused.stderr[-500:]
 
 
 def test_a_client_with_a_wrong_token_is_refused(host):

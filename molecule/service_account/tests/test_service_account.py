@@ -9,7 +9,9 @@ def test_the_account_has_no_password_and_no_home_of_its_own(host):
     assert user.password.startswith(("!", "*"))
 
 
-@pytest.mark.parametrize("path", ["/opt/tandem", "/etc/tandem", "/var/lib/tandem", "/var/lib/tandem/models", "/var/lib/tandem/weights-cache"])
+@pytest.mark.parametrize(
+    "path", ["/opt/tandem", "/etc/tandem", "/var/lib/tandem", "/var/lib/tandem/models", "/var/lib/tandem/weights-cache"]
+)
 def test_the_account_cannot_write_what_it_runs_or_serves(host, path):
     assert host.run(f"su tandem -c 'touch {path}/x'").rc != 0
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Titles that vLLM 0.32 gives to the process that holds a rank: under its own executor, under Ray, and with one rank only.
+#: Titles that vLLM 0.32 gives to the process of a rank: under its own executor, under Ray, and where it is alone.
 RANK_TITLE = re.compile(r"^(VLLM::Worker|ray::RayWorker|VLLM::EngineCore)")
 _UNIT = re.compile(r"/(tandem-[^/]+\.service)(?:/|$)", re.MULTILINE)
 

@@ -8,7 +8,6 @@ standard error.
 
 from __future__ import annotations
 
-# ruff: noqa: PLC0415
 import json
 import socket
 import sys

@@ -14,8 +14,9 @@ from typing import Any
 from tandem.errors import TandemError
 
 _FACTS = (
-    "{'engines': vllm_engine_engines, 'hosts': dict(groups['serving'] | zip(groups['serving'] | map('extract', hostvars)"
-    " | map('dict2items') | map('selectattr', 'key', 'match', '^ansible_(host|port|user|ssh_.*|become)$') | map('items2dict')))}"
+    "{'engines': vllm_engine_engines, 'hosts': dict(groups['serving'] | zip(groups['serving']"
+    " | map('extract', hostvars) | map('dict2items')"
+    " | map('selectattr', 'key', 'match', '^ansible_(host|port|user|ssh_.*|become)$') | map('items2dict')))}"
 )
 
 

@@ -40,10 +40,9 @@ def connect(target: Endpoint) -> Iterator[http.client.HTTPConnection]:
     """
     # ssh -W joins its standard input and output to the engine's port: no local port that others could use.
     ours, theirs = socket.socketpair()
-    with ours, subprocess.Popen(
-        [*target.ssh[:-1], "-W", f"{target.address}:{target.port}", target.ssh[-1]],
-        stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True,
-    ) as ssh:  # fmt: skip
+    argv = [*target.ssh[:-1], "-W", f"{target.address}:{target.port}", target.ssh[-1]]
+    end = theirs.fileno()
+    with ours, subprocess.Popen(argv, stdin=end, stdout=end, stderr=subprocess.PIPE, text=True) as ssh:
         theirs.close()
         connection = http.client.HTTPConnection(target.address, target.port, timeout=_ANSWER_TIMEOUT_SEC)
         ours.settimeout(_ANSWER_TIMEOUT_SEC)

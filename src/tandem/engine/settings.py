@@ -23,7 +23,7 @@ OPTIONS = (
 )
 
 
-#: What the unit of a rank runs that Ray starts: nothing. The unit still checks the weights and ties the node to the group.
+#: What the unit of a rank runs that Ray starts: nothing. It still checks the weights and ties the node to the group.
 PLACEHOLDER = ("/usr/bin/sleep", "infinity")
 
 
@@ -117,7 +117,7 @@ def rank_settings(
     listen = engine.get("listen_address", "127.0.0.1")
     api = {
         # A wildcard is not an address that one can call.
-        "address": "127.0.0.1" if listen in ("0.0.0.0", "::") else listen,
+        "address": "127.0.0.1" if listen in ("0.0.0.0", "::") else listen,  # noqa: S104 - compared, not bound
         "port": engine["port"],
         "model": engine["served_model_name"],
     }

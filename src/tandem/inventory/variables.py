@@ -24,6 +24,7 @@ PLAYBOOK_OPTIONS: dict[str, Option] = {
             "python": {"type": "path", "description": "Interpreter on the nodes."},
             "python_version": {"type": "str", "description": "Its version, such as 3.11."},
             "extra_index_urls": {"type": "list", "elements": "str", "default": [], "description": "Further indexes."},
+            "imports": {"type": "list", "elements": "str", "default": [], "description": "Modules to import once."},
         },
     },
 }

@@ -15,7 +15,8 @@ FACTS = {
     "engines": [{"name": "e", "served_model_name": "s", "nodes": ["node1", "node2"], "port": 8000}],
     "hosts": {
         "node1": {
-            "ansible_host": "127.0.0.1", "ansible_port": 2201, "ansible_user": "root", "ansible_ssh_private_key_file": "/k",
+            "ansible_host": "127.0.0.1", "ansible_port": 2201, "ansible_user": "root",
+            "ansible_ssh_private_key_file": "/k",
             "ansible_ssh_common_args": "-o UserKnownHostsFile='/a b' -o StrictHostKeyChecking=yes",
         }
     },
@@ -84,6 +85,6 @@ def test_a_refusal_is_told_with_the_servers_words() -> None:
     with HTTPServer(("127.0.0.1", 0), Refuses) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=5)
-        with pytest.raises(TandemError, match="answered 401.*Unauthorized"):
+        with pytest.raises(TandemError, match=r"answered 401.*Unauthorized"):
             list(ask(connection, key="k", model="s", prompt="?", max_tokens=1))
         connection.close()

@@ -4,8 +4,14 @@ import pytest
 
 from plugins.module_utils.systemd.unit import UnitState, explain_failure, parse_unit_state
 
-REFUSED = "StatusText=weights refused: 'model.safetensors': mismatch\nResult=exit-code\nNRestarts=0\nActiveState=failed\nSubState=failed\n"
-STARTING = "StatusText=starting: /health not answering yet, 12 s\nResult=success\nNRestarts=2\nActiveState=activating\nSubState=start\n"
+REFUSED = (
+    "StatusText=weights refused: 'model.safetensors': mismatch\n"
+    "Result=exit-code\nNRestarts=0\nActiveState=failed\nSubState=failed\n"
+)
+STARTING = (
+    "StatusText=starting: /health not answering yet, 12 s\n"
+    "Result=success\nNRestarts=2\nActiveState=activating\nSubState=start\n"
+)
 UNKNOWN = "StatusText=\nResult=success\nNRestarts=0\nActiveState=inactive\nSubState=dead\n"
 
 
