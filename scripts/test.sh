@@ -37,5 +37,4 @@ scripts/bootstrap.sh || exit
 scripts/lab-down.sh || exit
 stage check scripts/check.sh
 stage molecule molecule test --all --continue-on-failure --report
-stage lab scripts/lab-up.sh
 stage "lab tests" pytest tests/lab -m lab

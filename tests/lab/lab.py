@@ -65,24 +65,51 @@ def playbook(*arguments: str, variables: Mapping[str, Any] | None = None, timeou
 
 def ssh(node: str, command: str, *, check: bool = True, timeout_sec: float = 60) -> str:
     """Run a shell command on a node as root, over the connection that Ansible uses."""
-    port = {"node1": "2201", "node2": "2202"}[node]
-    argv = ["ssh", "-F", "/dev/null", "-p", port, "-i", ".lab/id_ed25519", "-o", "UserKnownHostsFile=.lab/known_hosts"]
-    argv += [
-        "-o",
-        "StrictHostKeyChecking=yes",
-        "-o",
-        "IdentitiesOnly=yes",
-        "-o",
-        "BatchMode=yes",
-        "-o",
-        "ConnectTimeout=5",
-    ]
-    done = subprocess.run(
-        [*argv, "root@127.0.0.1", command], cwd=ROOT, capture_output=True, text=True, timeout=timeout_sec, check=False
-    )
+    argv = ["ssh", "-F", ".lab/ssh_config", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", node, command]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=timeout_sec, check=False)
     if check and done.returncode:
         raise AssertionError(f"{node}: {command!r} ended with {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout.strip()
+
+
+def copy(node: str, source: Path, destination: str) -> None:
+    """Copy a file to a node."""
+    subprocess.run(
+        ["scp", "-q", "-F", ".lab/ssh_config", str(source), f"{node}:{destination}"], cwd=ROOT, check=True, timeout=60
+    )
+
+
+_KNOCK = """
+import socket, sys
+for port in sys.argv[2:]:
+    try:
+        socket.create_connection((sys.argv[1], int(port)), timeout=0.5).close()
+        print(port)
+    except OSError:
+        pass
+"""
+
+
+def open_from_management(address: str, ports: Sequence[str]) -> list[str]:
+    """Return which of the ports accept a connection from another machine on the management network."""
+    image = subprocess.run(
+        ["scripts/lab-podman", "inspect", "--format", "{{.ImageName}}", "tandem-node1"],
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=True,
+    ).stdout.strip()  # fmt: skip
+    argv = [
+        "scripts/lab-podman",
+        "run",
+        "--rm",
+        "--network",
+        "tandem-management",
+        image,
+        "python3",
+        "-c",
+        _KNOCK,
+        address,
+        *ports,
+    ]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=180, check=True).stdout.split()
 
 
 def ask(prompt: str, *, engine: str = "smollm2", max_tokens: int = 40) -> str:

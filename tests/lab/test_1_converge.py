@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -20,9 +21,10 @@ def test_check_mode_passes_on_bare_nodes_and_changes_nothing() -> None:
         assert lab.ssh(node, "ls /etc/tandem /opt/tandem 2>/dev/null; getent passwd tandem", check=False) == ""
 
 
-def test_site_converges_and_the_engine_answers_in_english() -> None:
-    done = lab.playbook("site.yml")
-    assert done.returncode == 0, done
+def test_make_lab_ends_with_an_answer_in_english() -> None:
+    done = subprocess.run(["make", "lab"], cwd=lab.ROOT, capture_output=True, text=True, timeout=1500, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert "The capital of France is Paris." in done.stdout
     assert "Paris" in lab.ask("What is the capital of France?")
 
 
@@ -61,6 +63,55 @@ def test_the_link_carries_full_frames_and_is_verified_by_networkmanager() -> Non
             "yes",
         ]
         lab.ssh(node, f"ping -c 2 -i 0.2 -W 2 -M do -s 8972 {peer}")
+
+
+def test_only_ssh_is_open_to_the_management_network() -> None:
+    """Asked from a third machine on that network, which knows every port that anything on the nodes listens on."""
+    for node in lab.NODES:
+        address = lab.ssh(node, "ip -4 -o address show eth0 | awk '{print $4}' | cut -d/ -f1")
+        ports = lab.ssh(node, "ss -Hltn | awk '{print $4}' | sed 's/.*://' | sort -nu").split()
+        assert {"22", "6380"} <= set(ports)
+        assert lab.open_from_management(address, ports) == ["22"]
+
+
+def test_rays_ports_answer_on_the_link_and_refuse_without_the_token() -> None:
+    join = (
+        "timeout 60 /opt/tandem/engine/current/venv/bin/python -c \"import ray; ray.init('192.168.100.1:6379')\" 2>&1"
+    )
+    assert lab.ssh("node2", "timeout 3 bash -c 'exec 3<>/dev/tcp/192.168.100.1/6379' && echo open") == "open"
+    refused = lab.ssh("node2", f"{join}; echo exit $?", timeout_sec=90)
+    assert "exit 0" not in refused
+    assert "token" in refused.lower()
+
+
+def test_weights_of_a_hub_are_downloaded_once_and_copied() -> None:
+    """Only the hub is not real: a server on node1 that answers as its API does (tests/lab/hub.py)."""
+    commit = "a09a35458c702b33eeacc393d103063234e8bc28"
+    lab.copy("node1", lab.ROOT / "tests/lab/hub.py", "/run/hub.py")
+    lab.ssh("node1", f"systemd-run --quiet --unit=hub python3 /run/hub.py {commit}")
+    variables = {
+        "model_weights_models": [{"name": "hubbed", "source": {"hub": {"repository": "tandem/tiny", "revision": commit}}}],
+        "vllm_engine_engines": [
+            {"name": "hubbed", "model": "hubbed", "served_model_name": "h", "nodes": ["node1", "node2"], "tensor_parallel_size": 2,
+             "port": 8000}
+        ],
+        "model_weights_hub_url": "http://127.0.0.1:8099",
+    }  # fmt: skip
+    try:
+        done = lab.playbook("site.yml", "--tags", "model_weights", variables=variables)
+        assert done.returncode == 0, done
+        requests = lab.ssh("node1", "journalctl --no-pager -o cat -u hub")
+        assert requests.count("GET /tandem/tiny/resolve") == 2, requests
+    finally:
+        lab.ssh("node1", "systemctl stop hub")
+    for node in lab.NODES:
+        assert lab.ssh(
+            node,
+            f"cd /var/lib/tandem/models/hubbed/{commit} && ls && sha256sum -c /etc/tandem/models/hubbed@{commit}.sha256",
+        )
+    # Offline from here on: what is there is enough.
+    again = lab.playbook("site.yml", "--tags", "model_weights", variables=variables)
+    assert again.changed == (), again
 
 
 def test_greedy_output_is_the_same_with_two_ranks_and_with_one() -> None:
