@@ -35,6 +35,12 @@ class Converge:
         )
 
 
+def _messages(result: Mapping[str, Any]) -> list[str]:
+    """Return what a failed task says, and what each failed item of its loop says."""
+    items = [item for item in result.get("results", []) if item.get("failed")]
+    return [str(part.get("msg", part)) for part in (result, *items)]
+
+
 def playbook(*arguments: str, variables: Mapping[str, Any] | None = None, timeout_sec: float = 900) -> Converge:
     """Run a playbook on the lab and return which tasks changed or failed, as ``task@node``."""
     argv = [str(BIN / "ansible-playbook"), "-i", INVENTORY, *(arguments or ("site.yml",))]
@@ -59,7 +65,7 @@ def playbook(*arguments: str, variables: Mapping[str, Any] | None = None, timeou
         done.returncode,
         tuple(name for name, result in results if result.get("changed")),
         tuple(name for name, _ in failures),
-        "\n".join(f"{name}: {result.get('msg', result)}" for name, result in failures) + done.stderr,
+        "\n".join(f"{name}: {message}" for name, result in failures for message in _messages(result)) + done.stderr,
     )
 
 

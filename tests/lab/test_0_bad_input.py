@@ -43,7 +43,7 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("wrong interface", ends("node1", interface="eth7"), ["eth7", "link0", "eth1"]),
     ("moving revision", {"model_weights_models": [
         {"name": "smollm2-135m-instruct", "source": {"hub": {"repository": "o/n", "revision": "main"}}}]}, ["main", "revision"]),
-    ("open listener", engines(listen_address="0.0.0.0"), ["listen_address", "vllm_engine_accept_open_listener"]),  # noqa: S104
+    ("open listener", engines(listen_address="0.0.0.0"), ["listen_address", "vllm_engine_accept_open_listener"]),
     ("no disk space", {"model_weights_free_space_reserve_bytes": 10**16}, ["model_weights_free_space_reserve_bytes", "MiB free"]),
 ]  # fmt: skip
 
