@@ -35,16 +35,18 @@ def ends(node: str, **changes: Any) -> dict[str, Any]:
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("unknown variable", {"vllm_engine_engine": []}, ["vllm_engine_engine", "vllm_engine_engines"]),
     ("unknown key", engines(tensor_paralel_size=2), ["tensor_paralel_size", "tensor_parallel_size"]),
-    ("size that does not divide the heads", engines(nodes=["node1"] * 1, gpus_per_node=5, tensor_parallel_size=5, executor="mp"),
-     ["tensor_parallel_size", "12"]),
+    ("size that does not divide the heads",
+     engines(nodes=["node1"], gpus_per_node=5, tensor_parallel_size=5, executor="mp"), ["tensor_parallel_size", "12"]),
     ("two nodes with one address", ends("node2", address="192.168.100.1/30"), ["192.168.100.1", "link0"]),
     ("missing node", engines(nodes=["node1", "node3"]), ["node3", "nodes"]),
     ("wrong link name", {"tandem_link": "link1"}, ["tandem_link", "link1", "link0"]),
     ("wrong interface", ends("node1", interface="eth7"), ["eth7", "link0", "eth1"]),
     ("moving revision", {"model_weights_models": [
-        {"name": "smollm2-135m-instruct", "source": {"hub": {"repository": "o/n", "revision": "main"}}}]}, ["main", "revision"]),
+        {"name": "smollm2-135m-instruct", "source": {"hub": {"repository": "o/n", "revision": "main"}}}]},
+     ["main", "revision"]),
     ("open listener", engines(listen_address="0.0.0.0"), ["listen_address", "vllm_engine_accept_open_listener"]),
-    ("no disk space", {"model_weights_free_space_reserve_bytes": 10**16}, ["model_weights_free_space_reserve_bytes", "MiB free"]),
+    ("no disk space", {"model_weights_free_space_reserve_bytes": 10**16},
+     ["model_weights_free_space_reserve_bytes", "MiB free"]),
 ]  # fmt: skip
 
 
