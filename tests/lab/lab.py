@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -124,6 +125,18 @@ def ask(prompt: str, *, engine: str = "smollm2", max_tokens: int = 40) -> str:
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def complete(node: str, port: int, engine: str, prompt: str) -> str:
+    """Return a greedy answer of 24 tokens from an engine that the inventory does not have, asked on its leader."""
+    body = json.dumps(
+        {"model": engine, "messages": [{"role": "user", "content": prompt}], "max_tokens": 24, "temperature": 0}
+    )
+    key = f"$(cat /etc/tandem/secrets/engine-{engine}.key)"
+    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    headers = f'-H "Authorization: Bearer {key}" -H "Content-Type: application/json"'
+    command = f"curl -sS --fail {headers} -d {shlex.quote(body)} {url}"
+    return str(json.loads(ssh(node, command, timeout_sec=120))["choices"][0]["message"]["content"])
 
 
 def answers() -> bool:

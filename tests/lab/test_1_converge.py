@@ -139,6 +139,7 @@ def test_greedy_output_is_the_same_with_two_ranks_and_with_one() -> None:
     )
     prompts = json.loads((lab.ROOT / "tests/lab/prompts.json").read_text())
     assert len(prompts) == 8
-    answers = {name: [lab.ask(prompt, engine=name, max_tokens=24) for prompt in prompts] for name in ("two", "one")}
+    places = {"two": ("node1", 8000), "one": ("node2", 8001)}
+    answers = {name: [lab.complete(*place, name, prompt) for prompt in prompts] for name, place in places.items()}
     assert answers["two"] == answers["one"]
     assert all(re.search(r"[a-z]{3}", answer) for answer in answers["two"])
