@@ -8,6 +8,7 @@ export PATH=$PWD/.venv/bin:$PATH
 inventory=inventories/lab
 case $PWD in *[[:space:]]*) die "the path of this checkout has a space ($PWD), which SSH's options cannot hold: move it" ;; esac
 
+[ "$(uname -m)" = x86_64 ] || die "the lab's runtime is built for x86_64, and this machine is $(uname -m)"
 scripts/bootstrap.sh
 [ "$(id -u)" -eq 0 ] || sudo -v -p "podman needs root for networks of its own; password of %p: "
 scripts/lab-image >/dev/null

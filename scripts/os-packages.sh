@@ -22,6 +22,11 @@ ip iproute2 iproute"
 # crun refuses the hybrid layout of control groups.
 [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || needed+=$'\nrunc runc runc'
 
+# quadlet.sh unpacks packages as an ordinary user with it.
+[ "$(id -u)" -eq 0 ] || needed+=$'\nfakeroot fakeroot fakeroot'
+[ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/pki/tls/certs/ca-bundle.crt ] ||
+    needed+=$'\nca-certificates. ca-certificates ca-certificates'
+
 if command -v apt-get >/dev/null; then
     column=2 refresh="apt-get update -qq"
     install="env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends"
