@@ -1,6 +1,4 @@
-"""Ray asks for the token, keeps to its ports, and comes back after its parts are killed."""
-
-import time
+"""Ray asks for the token and shows no dashboard. That it comes back is tested on the lab, with an engine on it."""
 
 PYTHON = "/opt/tandem/engine/current/venv/bin/python"
 SCRIPT = "import ray; ray.init('192.168.100.1:6379'); print(len(ray.nodes()))"
@@ -30,14 +28,3 @@ def test_a_client_without_the_token_is_refused(host):
 
 def test_a_client_with_a_wrong_token_is_refused(host):
     assert host.run(f"RAY_AUTH_MODE=token RAY_AUTH_TOKEN={'0' * 64} {JOIN}").rc != 0
-
-
-def test_a_killed_raylet_is_back_within_a_minute(host):
-    before = host.run("pgrep -x raylet").stdout
-    assert host.run("pkill -9 -x raylet").rc == 0
-    for _ in range(60):
-        now = host.run("pgrep -x raylet").stdout
-        if now and now != before and host.service("tandem-ray.service").is_running:
-            return
-        time.sleep(1)
-    raise AssertionError(host.run("systemctl status tandem-ray.service").stdout)
