@@ -123,7 +123,8 @@ async def _read_line(reader: asyncio.StreamReader, timeout_sec: float) -> bytes:
             return (await reader.readuntil(b"\n"))[:-1]
     except TimeoutError:
         raise ChannelError(f"nothing heard for {timeout_sec:g} s") from None
-    except asyncio.IncompleteReadError:
+    except (asyncio.IncompleteReadError, ConnectionResetError):
+        # What was still unread when the other process died decides which of the two the kernel says.
         raise ChannelError("connection closed") from None
     except asyncio.LimitOverrunError:
         raise ChannelError("a line without end") from None
