@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -48,3 +51,77 @@ def test_a_timeout_kills_the_children_too(tmp_path: Path) -> None:
 
 def test_output_that_is_not_utf8_does_not_break() -> None:
     assert run_command(["printf", r"\377"], timeout_s=5).stdout == "\ufffd"
+
+
+def test_a_timeout_tells_what_was_printed_until_then() -> None:
+    with pytest.raises(CommandTimeout) as caught:
+        run_command(["sh", "-c", "echo waiting; echo problem >&2; sleep 5"], timeout_s=0.3)
+    assert (caught.value.stdout, caught.value.stderr) == ("waiting\n", "problem\n")
+
+
+def test_what_cannot_be_collected_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a process that hangs in the kernel: one of another group keeps the pipe open here."""
+    monkeypatch.setattr("plugins.module_utils.process.KILL_WAIT_S", 0.3)
+    pid = tmp_path / "pid"
+    started = time.monotonic()
+    with pytest.raises(CommandTimeout) as caught:
+        run_command(["sh", "-c", f"echo waiting; setsid sleep 20 & echo $! > {pid}; wait"], timeout_s=0.3)
+    assert time.monotonic() - started < 2
+    assert caught.value.stdout == "waiting\n"
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+
+
+def test_a_program_that_survives_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill that does nothing stands for a process in the kernel."""
+    monkeypatch.setattr("plugins.module_utils.process.KILL_WAIT_S", 0.1)
+    monkeypatch.setattr("plugins.module_utils.process.os.killpg", lambda *_: None)
+    with pytest.raises(CommandTimeout, match=r"hangs in the kernel.*pid \d+") as caught:
+        run_command(["sleep", "1.5"], timeout_s=0.2)
+    assert not caught.value.gone
+
+
+def test_signals_of_the_caller_are_left_as_they_were() -> None:
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    seen: list[int] = []
+    former = signal.signal(signal.SIGHUP, lambda number, _: seen.append(number))
+    try:
+        assert run_command(["sh", "-c", "kill -HUP $PPID; sleep 0.2"], timeout_s=5).returncode == 0
+    finally:
+        signal.signal(signal.SIGHUP, former)
+    assert seen == [signal.SIGHUP]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_signal_that_ends_us_ends_the_program_first(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    with pytest.raises(SystemExit) as caught:
+        run_command(["sh", "-c", f"echo $$ > {pid}; kill -TERM $PPID; sleep 20"], timeout_s=10)
+    assert caught.value.code == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_a_signal_while_the_program_starts_ends_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[str]] = []
+    popen = subprocess.Popen
+
+    def start(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        started.append(popen(*arguments, **options))
+        return started[0]
+
+    monkeypatch.setattr("plugins.module_utils.process.subprocess.Popen", start)
+    with pytest.raises(SystemExit) as caught:
+        run_command(["sleep", "20"], timeout_s=10)
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert started[0].returncode == -signal.SIGKILL
+
+
+def test_a_signal_is_not_lost_where_no_program_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*_arguments: Any, **_options: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise FileNotFoundError
+
+    monkeypatch.setattr("plugins.module_utils.process.subprocess.Popen", start)
+    with pytest.raises(SystemExit):
+        run_command(["nosuch"], timeout_s=10)
