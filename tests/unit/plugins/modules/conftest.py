@@ -11,8 +11,11 @@ RunModule = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def run_module(capsys: pytest.CaptureFixture[str]) -> RunModule:
+def run_module(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> RunModule:
     """Return a function that runs a module's main() with arguments and returns what it printed."""
+    # On a node there is no controller to print warnings, and no earlier module that left some.
+    monkeypatch.setattr("ansible.module_utils._internal.is_controller", False)
+    monkeypatch.setattr("ansible.module_utils.common.warnings._global_warnings", {})
 
     def run(main: Callable[[], None], *, check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
         with patch_module_args({**arguments, "_ansible_check_mode": check_mode}), pytest.raises(SystemExit) as ended:

@@ -1,0 +1,1 @@
+"""RDMA devices, and what perftest says about the way between two of them."""
