@@ -1,0 +1,1 @@
+"""Network interfaces as sysfs and ethtool show them."""

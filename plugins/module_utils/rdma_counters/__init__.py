@@ -1,0 +1,1 @@
+"""The counters of RDMA ports: what proves that traffic went over RDMA."""
