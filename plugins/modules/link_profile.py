@@ -38,6 +38,12 @@ options:
   zone:
     description: Zone of firewalld. Left as it is when omitted.
     type: str
+  pause:
+    description:
+      - Whether the device sends and obeys pause frames (link-level flow control), without autonegotiation of these.
+        Needs NetworkManager 1.32. Left as it is when omitted.
+      - Cards that autonegotiate their link may refuse it, which NetworkManager only logs. See C(ethtool -a).
+    type: bool
   checkpoint_directory:
     description: Where checkpoints are kept, for root only.
     type: path
@@ -96,6 +102,7 @@ def main() -> None:
             "address": {"type": "str"},
             "mtu_bytes": {"type": "int"},
             "zone": {"type": "str"},
+            "pause": {"type": "bool"},
             "checkpoint_directory": {"type": "path", "default": "/var/lib/tandem/link"},
         },
         required_if=[
@@ -128,7 +135,7 @@ def _apply(module: AnsibleModule) -> Outcome:
     manager = NetworkManager(run_command)
     directory = Path(given["checkpoint_directory"])
     if given["state"] == "present":
-        keys = ("name", "address", "mtu_bytes", "interface", "mac_address", "zone")
+        keys = ("name", "address", "mtu_bytes", "interface", "mac_address", "zone", "pause")
         settings = LinkSettings(**{key: given[key] for key in keys})
         return ensure_present(manager, settings, directory, check_mode=module.check_mode)
     if given["state"] == "committed":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from .nmcli import DEVICE_FIELDS, PROFILE_FIELDS, Device, Profile, parse_devices, parse_profiles, parse_properties
-from .profile import MANAGED_PROPERTIES, LinkError
+from .profile import MANAGED_PROPERTIES, OPTIONS, UNSET_OPTION, LinkError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +42,8 @@ class NetworkManager:
     def properties(self, uuid: str) -> dict[str, str]:
         """The managed properties of one profile."""
         fields = ",".join(MANAGED_PROPERTIES)
-        return parse_properties(self._read("nmcli", "-t", "-f", fields, "connection", "show", "uuid", uuid))
+        found = parse_properties(self._read("nmcli", "-t", "-f", fields, "connection", "show", "uuid", uuid))
+        return found | {option: found.get(option) or UNSET_OPTION for option in OPTIONS}
 
     def add(self, name: str, interface: str | None, properties: Mapping[str, str]) -> None:
         """Make a profile; without an interface it is for the device that its properties match."""

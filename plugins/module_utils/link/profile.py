@@ -27,7 +27,15 @@ MANAGED_PROPERTIES = (
     "ipv4.never-default",
     "ipv4.may-fail",
     "ipv6.method",
+    "ethtool.pause-autoneg",
+    "ethtool.pause-rx",
+    "ethtool.pause-tx",
 )
+# What nmcli takes for "not set". It prints nothing in its place, or no such line at all. Known to NetworkManager 1.32.
+UNSET_OPTION = "ignore"
+OPTIONS = tuple(name for name in MANAGED_PROPERTIES if name.startswith("ethtool."))
+# Fixed flow control. NetworkManager refuses rx and tx together with autonegotiation of pause frames.
+_PAUSE = dict(zip(OPTIONS, ("off", "on", "on"), strict=True))
 
 
 class LinkError(Exception):
@@ -44,6 +52,8 @@ class LinkSettings:
     interface: str | None = None
     mac_address: str | None = None
     zone: str | None = None
+    pause: bool | None = None
+    """Link-level flow control, both directions; None leaves it as it is."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +180,8 @@ def wanted_state(settings: LinkSettings, current: LinkState) -> LinkState:
     }
     if settings.zone is not None:
         properties["connection.zone"] = settings.zone
+    if settings.pause is not None:
+        properties |= _PAUSE if settings.pause else dict.fromkeys(OPTIONS, UNSET_OPTION)
     device = {
         "profile": settings.name,
         "state": "connected",

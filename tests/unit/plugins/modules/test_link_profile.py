@@ -134,6 +134,52 @@ def test_only_what_differs_is_modified_and_the_former_is_kept(run: Run, checkpoi
     assert (kept.properties["802-3-ethernet.mtu"], kept.active_profile_uuid) == ("1500", LINK0)
 
 
+PAUSE_ON = "ethtool.pause-autoneg off ethtool.pause-rx on ethtool.pause-tx on"
+PAUSE_LINES = "ethtool.pause-autoneg:off\nethtool.pause-rx:on\nethtool.pause-tx:on\n"
+#: As NetworkManager 1.42 prints a profile that had flow control once.
+UNSET_LINES = "ethtool.pause-autoneg:\nethtool.pause-rx:\nethtool.pause-tx:\n"
+
+
+def test_flow_control_is_set_once(run: Run, checkpoint: Path) -> None:
+    """A profile without it has no such lines at all."""
+    show = [*look("link0"), (SHOW, text("profile-link0.txt"))]
+    modify = (f"nmcli connection modify uuid {LINK0} {PAUSE_ON}", "")
+    paused = (SHOW, text("profile-link0.txt") + PAUSE_LINES)
+    after = [(LIST, text("connections-link0.txt")), (UP, ""), paused, *look("link0")[1:]]
+    result = run({**PRESENT, "pause": True}, [*show, modify, *after])
+    assert result["changed"]
+    assert "ethtool.pause-rx: ignore\n" in result["diff"]["before"]
+    assert "ethtool.pause-rx: on\n" in result["diff"]["after"]
+    kept = read_checkpoint(checkpoint)
+    assert kept is not None
+    assert kept.properties is not None
+    assert kept.properties["ethtool.pause-tx"] == "ignore"
+    assert not run({**PRESENT, "pause": True}, [*look("link0"), paused])["changed"]
+    assert not run(PRESENT, [*look("link0"), paused])["changed"], "left as it is when omitted"
+
+
+@pytest.mark.parametrize("lines", ["", UNSET_LINES])
+def test_flow_control_that_is_not_there_is_left_out(run: Run, lines: str) -> None:
+    steps = [*look("link0"), (SHOW, text("profile-link0.txt") + lines)]
+    assert not run({**PRESENT, "pause": False}, steps)["changed"]
+
+
+def test_flow_control_goes_back_with_the_rest(run: Run, checkpoint: Path) -> None:
+    former = dict(line.split(":", 1) for line in text("profile-link0.txt").splitlines())
+    unset = dict.fromkeys(("ethtool.pause-autoneg", "ethtool.pause-rx", "ethtool.pause-tx"), "ignore")
+    write_checkpoint(checkpoint, Checkpoint("eth1", former | unset, LINK0))
+    words = " ".join(f"{name} {value}" for name, value in unset.items())
+    steps = [
+        (LIST, text("connections-link0.txt")),
+        (SHOW, text("profile-link0.txt") + PAUSE_LINES),
+        (f"nmcli connection modify uuid {LINK0} {words}", ""),
+        (SHOW, text("profile-link0.txt")),
+        (LIST, text("connections-link0.txt")),
+        (UP, ""),
+    ]
+    assert run(RESTORED, steps)["changed"]
+
+
 def test_a_device_that_drifted_is_only_activated(run: Run) -> None:
     drifted = text("addresses-link0.json").replace('"mtu":9000', '"mtu":1400')
     steps = [*look("link0")[:2], (ADDRESSES, drifted), (SHOW, text("profile-link0.txt"))]

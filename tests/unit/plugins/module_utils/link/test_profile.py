@@ -81,6 +81,19 @@ def test_the_zone_is_managed_only_when_given() -> None:
     assert dict(plan_profile(current, wanted).modify) == {"connection.zone": "tandem"}
 
 
+FIXED_PAUSE = {"ethtool.pause-autoneg": "off", "ethtool.pause-rx": "on", "ethtool.pause-tx": "on"}
+
+
+def test_flow_control_is_managed_only_when_given() -> None:
+    current = LinkState({**(up().properties or {}), **FIXED_PAUSE}, up().device)
+    assert not plan_profile(current, wanted_state(SETTINGS, current)).changes
+    assert not plan_profile(current, wanted_state(replace(SETTINGS, pause=True), current)).changes
+    wanted = wanted_state(replace(SETTINGS, pause=False), current)
+    assert dict(plan_profile(current, wanted).modify) == dict.fromkeys(FIXED_PAUSE, "ignore")
+    plan = plan_profile(up(), wanted_state(replace(SETTINGS, pause=True), up()))
+    assert (dict(plan.modify), plan.activate) == (FIXED_PAUSE, True)
+
+
 def test_a_diff_shows_profile_and_device() -> None:
     text = render(up())
     assert "802-3-ethernet.mtu: 9000\n" in text
