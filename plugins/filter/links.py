@@ -36,6 +36,7 @@ class FilterModule:
             "tandem_link_interface": _explained(links.link_interface),
             "tandem_link_interfaces": _explained(links.link_interfaces),
             "tandem_link_peers": _explained(links.link_peers),
+            "tandem_link_transport": _explained(links.link_transport),
             "tandem_link_failures": link_verification.failures,
             "tandem_link_report": link_verification.report,
         }

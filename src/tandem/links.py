@@ -10,13 +10,16 @@ from tandem.errors import TandemError
 
 Link = Mapping[str, Any]
 
+#: What ranks talk over a link: RDMA (RoCE v2), or TCP where the cards have none. The first is the default.
+TRANSPORTS = ("roce", "tcp")
+
 
 def links_of(links: Sequence[Link], host: str) -> list[dict[str, Any]]:
     """Return the links that end on this host, each from its point of view.
 
-    A link has ``name``, ``mtu_bytes``, ``address`` (with prefix), ``interface`` or ``mac_address``,
-    ``zone`` if the inventory gives one, and ``peers``: the other ends as ``node`` and ``address``
-    (without prefix).
+    A link has ``name``, ``transport``, ``mtu_bytes``, ``address`` (with prefix), ``interface`` or
+    ``mac_address``, ``zone`` if the inventory gives one, and ``peers``: the other ends as ``node`` and
+    ``address`` (without prefix).
     """
     found = []
     for link in links:
@@ -28,8 +31,13 @@ def links_of(links: Sequence[Link], host: str) -> list[dict[str, Any]]:
                 if node != host
             ]
             shared = {key: link[key] for key in ("name", "mtu_bytes", "zone") if link.get(key) is not None}
-            found.append({**shared, **ends[host], "peers": peers})
+            found.append({**shared, "transport": _transport(link), **ends[host], "peers": peers})
     return found
+
+
+def link_transport(links: Sequence[Link], name: str) -> str:
+    """Return what ranks talk over a link: ``roce`` or ``tcp``."""
+    return _transport(_link(links, name))
 
 
 def link_address(links: Sequence[Link], name: str, host: str) -> str:
@@ -89,16 +97,30 @@ def address_of(name: str, node: str, end: Mapping[str, Any]) -> str:
         raise TandemError(f"link_links: link {name!r}, node {node!r}: {error}") from None
 
 
+def _transport(link: Link) -> str:
+    transport = str(link.get("transport") or TRANSPORTS[0])
+    if transport not in TRANSPORTS:
+        raise TandemError(
+            f"link_links: link {link['name']!r} has transport {transport!r}; choose one of {', '.join(TRANSPORTS)}"
+        )
+    return transport
+
+
 def _end(links: Sequence[Link], name: str, host: str) -> Mapping[str, Any]:
+    link = _link(links, name)
+    if host not in link["ends"]:
+        raise TandemError(
+            f"link_links: link {name!r} has no end on node {host!r}; it joins {', '.join(link['ends'])}. "
+            "Add the node to its ends"
+        )
+    end: Mapping[str, Any] = link["ends"][host]
+    return end
+
+
+def _link(links: Sequence[Link], name: str) -> Link:
     for link in links:
         if link["name"] == name:
-            if host not in link["ends"]:
-                raise TandemError(
-                    f"link_links: link {name!r} has no end on node {host!r}; it joins {', '.join(link['ends'])}. "
-                    "Add the node to its ends"
-                )
-            end: Mapping[str, Any] = link["ends"][host]
-            return end
+            return link
     names = ", ".join(link["name"] for link in links) or "none"
     raise TandemError(f"link_links: there is no link {name!r}; found: {names}. Correct tandem_link or link_links")
 

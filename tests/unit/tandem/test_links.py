@@ -22,6 +22,7 @@ LINKS: list[dict[str, Any]] = [
     {
         "name": "link1",
         "mtu_bytes": 1500,
+        "transport": "tcp",
         "ends": {
             "node1": {"interface": "eth2", "address": "192.168.101.1/30"},
             "node3": {"interface": "eth1", "address": "192.168.101.2/30"},
@@ -56,6 +57,7 @@ def test_a_link_is_told_from_the_point_of_view_of_a_host() -> None:
         "name": "link0",
         "mtu_bytes": 9000,
         "zone": "tandem",
+        "transport": "roce",
         "mac_address": "02:00:00:00:00:0A",
         "address": "192.168.100.2/30",
         "peers": [{"node": "node1", "address": "192.168.100.1"}],
@@ -68,6 +70,18 @@ def test_a_link_without_zone_has_none() -> None:
 
 def test_a_host_without_links_has_none() -> None:
     assert links.links_of(LINKS, "node9") == []
+
+
+def test_a_link_is_of_rdma_unless_it_says_otherwise() -> None:
+    assert [links.link_transport(LINKS, name) for name in ("link0", "link1", "spare")] == ["roce", "tcp", "roce"]
+    assert [link["transport"] for link in links.links_of(LINKS, "node1")] == ["roce", "tcp", "roce"]
+
+
+def test_an_unknown_transport_or_link_is_explained() -> None:
+    with pytest.raises(TandemError, match=r"'x' has transport 'ib'; choose one of roce, tcp"):
+        links.link_transport([{"name": "x", "transport": "ib"}], "x")
+    with pytest.raises(TandemError, match="there is no link 'lnk0'; found: link0, link1, spare"):
+        links.link_transport(LINKS, "lnk0")
 
 
 def test_addresses_have_no_prefix() -> None:

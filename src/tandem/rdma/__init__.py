@@ -1,0 +1,1 @@
+"""RDMA of a node: its devices, Soft-RoCE, and what NCCL must be told about them."""
