@@ -17,6 +17,12 @@ def test_interface_and_address_are_those_of_the_link(host):
     assert found["NCCL_SOCKET_IFNAME"] == "=eth1", "NCCL takes a bare name as a prefix"
 
 
+def test_a_link_of_tcp_is_not_searched_for_rdma(host):
+    found = environment(host)
+    assert found["NCCL_IB_DISABLE"] == "1"
+    assert not {"NCCL_IB_HCA", "NCCL_NET"} & found.keys()
+
+
 def test_nothing_is_reported_or_fetched(host):
     found = environment(host)
     assert {found[name] for name in ("HF_HUB_OFFLINE", "VLLM_NO_USAGE_STATS", "DO_NOT_TRACK")} == {"1"}
@@ -25,7 +31,7 @@ def test_nothing_is_reported_or_fetched(host):
 
 def test_what_belongs_to_one_node_is_not_copied_to_others(host):
     kept = json.loads(host.file("/etc/tandem/vllm/ray_non_carry_over_env_vars.json").content_string)
-    assert {"VLLM_HOST_IP", "NCCL_SOCKET_IFNAME", "NCCL_IB_HCA", "VLLM_API_KEY"} <= set(kept)
+    assert {"VLLM_HOST_IP", "NCCL_SOCKET_IFNAME", "NCCL_IB_HCA", "NCCL_NET", "VLLM_API_KEY"} <= set(kept)
 
 
 def test_systemd_reads_the_file_as_meant(host):

@@ -13,9 +13,20 @@ from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
 
 ROOT = Path(__file__).parents[3]
-ROLES = ("cluster_secrets", "node_environment", "ray", "vllm_engine")
+ROLES = ("cluster_secrets", "node_environment", "ray", "rdma", "vllm_engine")
+CARD = {"interface": "enp194s0np0"}
 #: What a node would answer.
 ANSWERS: dict[str, Any] = {
+    "__node_environment_rdma": {"devices": [{"name": "rocep194s0", "ports": [{"port": 1, "netdev": "enp194s0np0"}]}]},
+    "__rdma_driver_files": {"results": [{"item": CARD, "stat": {"lnk_source": "/sys/bus/pci/drivers/ice"}}]},
+    "__rdma_card_files": {"results": [{"item": CARD, "stat": {"lnk_source": "/sys/devices/pci0000:c0/0000:c2:00.0"}}]},
+    "__rdma_network": {"interfaces": [{"name": "enp194s0np0", "pause": {"autonegotiate": True}}]},
+    "item": {
+        "name": "link0",
+        "interface": "enp194s0np0",
+        "soft_roce": "rxe_enp194s0np0",
+        "device_unit": "sys-subsystem-net-devices-enp194s0np0.device",
+    },
     "ansible_managed": "Ansible managed",
     "__ray_program": {"stat": {"lnk_target": "0123456789ab"}},
     "__vllm_engine_programs": {

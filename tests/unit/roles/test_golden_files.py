@@ -22,6 +22,8 @@ CASES += [("lab", node, "vllm_engine", template) for node in ("node1", "node2") 
 CASES += [("strix-halo", node, "vllm_engine", template) for node in ("strix1", "strix2") for template in ENGINE_FILES]
 CASES += [("strix-halo", "strix1", "vllm_engine", "tandem-engine.container.j2")]
 CASES += [("strix-halo", node, "node_environment", "node.env.j2") for node in ("strix1", "strix2")]
+RDMA_FILES = ["tandem-soft-roce.service.j2", "tandem-roce-mode.service.j2", "50-tandem-flow-control.j2"]
+CASES += [("strix-halo", "strix1", "rdma", template) for template in RDMA_FILES]
 
 
 @pytest.mark.parametrize(("inventory", "node", "role", "template"), CASES)

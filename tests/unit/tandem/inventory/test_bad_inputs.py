@@ -106,6 +106,7 @@ CASES = [
     Case("one end", lambda d: d.ends.pop("node2"), f"{LINK}.ends", "a link joins two nodes or more", alone=False),
     Case("one name twice", lambda d: put(d.links[1], name="link0"), LINK, "is defined twice"),
     Case("tiny mtu", lambda d: put(d.links[0], mtu_bytes=900), f"{LINK}.mtu_bytes", "from 1280 to 65535, such as 9000"),
+    Case("transport", lambda d: put(d.links[0], transport="rdma"), f"{LINK}.transport", "found 'rdma'; choose one of roce, tcp"),
     Case("wrong link", lambda d: put(d.variables, tandem_link="lnk0"), "tandem_link", "did you mean link0?"),
     Case("not linked", lambda d: d.groups["linked"].remove("node2"), f"{LINK}.ends.node2", "not in the group linked", alone=False),
     # groups
@@ -155,6 +156,27 @@ CASES = [
     Case("not in ray", lambda d: d.groups["ray"].remove("node2"), f"{FIRST}.nodes", "node2 is not in the group ray"),
     Case("too many ranks", lambda d: put(d.engines[1], executor="ray", runtime="venv", image=None), "ray_gpus_per_node",
          "node1 offers 1, but its engines want 2 (first 1, second 1)", alone=False),
+    # the environment of ranks
+    Case("name of RCCL", lambda d: put(d.variables, node_environment_extra={"RCCL_NET_GDR_LEVEL": "0"}),
+         "node_environment_extra.RCCL_NET_GDR_LEVEL", "is read by nobody; did you mean NCCL_NET_GDR_LEVEL?"),
+    Case("name of NCCL", lambda d: put(d.variables, node_environment_extra={"NCCL_IFNAME": "=eth1"}),
+         "node_environment_extra.NCCL_IFNAME", "did you mean NCCL_SOCKET_IFNAME?"),
+    Case("misspelt name", lambda d: put(d.variables, node_environment_extra={"NCCL_IB_TIMEUOT": "22"}),
+         "node_environment_extra.NCCL_IB_TIMEUOT", "did you mean NCCL_IB_TIMEOUT?"),
+    Case("unheard-of name", lambda d: put(d.variables, node_environment_extra={"RCCL_QQQQ_ZZZZ": "22"}),
+         "node_environment_extra.RCCL_QQQQ_ZZZZ", "correct it. Or, if a plug-in reads it, add it to node_environment_accepted_names"),
+    Case("name at one node", lambda d: put(d.host_variables["node2"], node_environment_extra={"NCCL_GID_INDEX": 1}),
+         "node_environment_extra.NCCL_GID_INDEX", "did you mean NCCL_IB_GID_INDEX?"),
+    Case("name of an engine", lambda d: put(d.engines[0], environment={"RCCL_IB_HCA": "=mlx5_0"}),
+         f"{FIRST}.environment.RCCL_IB_HCA", "did you mean NCCL_IB_HCA?"),
+    Case("prefix of devices", lambda d: put(d.variables, node_environment_extra={"NCCL_IB_HCA": "mlx5_1"}),
+         "node_environment_extra.NCCL_IB_HCA", "'mlx5_1' is taken as the beginning of names; write '=mlx5_1'"),
+    Case("sign in a name", lambda d: put(d.variables, node_environment_extra={"GLOO_SOCKET_IFNAME": "=eth1"}),
+         "node_environment_extra.GLOO_SOCKET_IFNAME", "write 'eth1'"),
+    Case("no environment", lambda d: put(d.variables, node_environment_extra=["NCCL_IFNAME"]), "node_environment_extra", "give a dictionary"),
+    # RDMA
+    Case("name of a device", lambda d: put(d.variables, rdma_soft_roce_name="rxe {interface}"), "rdma_soft_roce_name", "makes no name of a device"),
+    Case("index of a GID", lambda d: put(d.variables, rdma_gid_index=-1), "rdma_gid_index", "found -1; give the index of a GID"),
     # ports
     Case("two engines", lambda d: put(d.engines[1], port=8000, nodes=["node1", "node2"]), f"{SECOND}.port", f"8000 on node1 is taken by {FIRST}.port"),
     Case("engine and Ray", lambda d: put(d.engines[0], port=6379), f"{FIRST}.port", "port 6379 on node1 is taken by ray_port"),
@@ -203,6 +225,13 @@ GOOD_CHANGES: dict[str, Callable[[Any], object]] = {
         d.groups.pop("ray"),
         put(d.engines[0], port=6379),
     ],
+    "real names for NCCL": lambda d: put(
+        d.variables, node_environment_extra={"NCCL_IB_HCA": "=mlx5_0:1", "NCCL_SOCKET_IFNAME": "^docker", "A": 1}
+    ),
+    "a name that only a plug-in knows": lambda d: put(
+        d.variables, node_environment_extra={"NCCL_OURS": "1"}, node_environment_accepted_names=["NCCL_OURS"]
+    ),
+    "a pinned GID": lambda d: put(d.variables, rdma_gid_index=3, rdma_soft_roce=True, rdma_soft_roce_name="rocep1s0"),
     "two leaders on one port": lambda d: put(d.engines[1], port=8000),
     "two addresses per network": lambda d: [
         put(d.ends["node1"], address="192.168.100.0/31"),
