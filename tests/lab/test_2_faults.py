@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.lab import lab
@@ -62,6 +64,41 @@ def reboot(node: str) -> None:
         return lab.ssh(node, "stat -c %Y /proc/1", check=False) not in ("", booted)
 
     lab.until(is_new, timeout_sec=120, what=f"{node} boots")
+
+
+VERDICT = "/var/lib/tandem/fabric/link0--node1--node2.json"
+
+
+def test_the_gate_passed_over_tcp_and_both_nodes_know() -> None:
+    known = [json.loads(lab.ssh(node, f"cat {VERDICT}")) for node in lab.NODES]
+    assert known[0] == known[1]
+    assert (known[0]["transport"], known[0]["serving_allowed"]) == ("tcp", True), known[0]["causes"]
+    measured = {(point["client"], point["server"], point["test"]) for point in known[0]["series"]}
+    assert len(measured) == 4, "latency and bandwidth, in both directions"
+
+
+def test_a_failed_verdict_leaves_what_runs_alone_and_refuses_the_next_start() -> None:
+    document = json.loads(lab.ssh("node1", f"cat {VERDICT}"))
+    cause = {
+        "code": "mtu_mismatch",
+        "node": "node2",
+        "message": "eth1 of node2 has MTU 1500",
+        "remedy": "set it to 9000",
+    }
+    document |= {"verdict": "fail", "serving_allowed": False, "cause": cause, "causes": [cause]}
+    lab.ssh("node1", f"cat > {VERDICT} <<'VERDICT'\n{json.dumps(document)}\nVERDICT")
+    assert lab.answers(), "a verdict does not end an engine that runs"
+    lab.ssh("node1", f"systemctl restart --no-block {lab.ENGINE_UNIT}")
+    lab.until(lambda: lab.unit("node1")["ActiveState"] == "failed", timeout_sec=60, what="the unit refuses the fabric")
+    assert lab.unit("node1")["ExecMainStatus"] == "78"
+    assert lab.unit("node1")["NRestarts"] == "0", "a restart cannot mend a link"
+    told = lab.ssh("node1", f"systemctl --no-pager --full --lines=20 status {lab.ENGINE_UNIT}", check=False)
+    assert "eth1 of node2 has MTU 1500" in told, told
+    assert VERDICT in told
+    # The gate measures anew, and the engine may start.
+    done = lab.playbook("site.yml")
+    assert done.returncode == 0, done
+    assert lab.answers()
 
 
 @pytest.mark.parametrize("node", lab.NODES)

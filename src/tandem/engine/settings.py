@@ -97,6 +97,7 @@ def rank_settings(
     ports: Ports,
     supervision: Mapping[str, int],
     weights: Mapping[str, str],
+    fabric: Mapping[str, str],
 ) -> dict[str, Any]:
     """Content of ``rank.json``, which ``tandem rank serve`` reads on ``node`` (see ``tandem.rank.config``).
 
@@ -108,6 +109,8 @@ def rank_settings(
         ports: what the ranks agreed on.
         supervision: seconds between and for probes and heartbeats, keyed as the role's variables are.
         weights: ``directory`` and ``manifest`` of the model on the node.
+        fabric: ``directory`` of the fabric gate's verdicts on the node, and the ``link`` of the ranks. Engines of one
+            node need no fabric.
 
     """
     nodes = list(engine["nodes"])
@@ -139,4 +142,4 @@ def rank_settings(
             "start_timeout_sec": supervision["start_timeout_sec"],
         },
         "weights": dict(weights),
-    }
+    } | ({"fabric": dict(fabric)} if len(nodes) > 1 else {})

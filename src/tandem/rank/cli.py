@@ -28,7 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "serve",
         help="supervise this node's rank; the main process of tandem-engine@.service",
         description="Exit 0: stopped as asked; 1: this generation failed, try again; 78: configuration, "
-        "credentials or weights are wrong, and another try would fail in the same way.",
+        "credentials, weights or the fabric are not as they must be, and another try would fail in the same way.",
     )
     status = verbs.add_parser(
         "status",

@@ -63,6 +63,14 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Fabric:
+    """Where the verdicts of the fabric gate lie, and the link that they must be good for."""
+
+    directory: Path
+    link: str
+
+
+@dataclass(frozen=True)
 class RankConfig:
     """Everything in `rank.json`."""
 
@@ -75,6 +83,8 @@ class RankConfig:
     probe: Probe
     weights: Weights | None
     stop_grace_sec: float = 20.0
+    fabric: Fabric | None = None
+    """None for an engine of one node, which needs no fabric."""
 
     @property
     def own(self) -> Member:
@@ -107,7 +117,7 @@ def parse_config(document: object) -> RankConfig:
         document,
         "",
         {"engine", "rank", "ranks", "command", "api", "group", "probe", "weights"},
-        optional={"stop_grace_sec"},
+        optional={"stop_grace_sec", "fabric"},
     )
     config = RankConfig(
         engine=top.text("engine"),
@@ -119,6 +129,7 @@ def parse_config(document: object) -> RankConfig:
         probe=_probe(top.value["probe"]),
         weights=_weights(top.value["weights"]),
         stop_grace_sec=top.seconds("stop_grace_sec") if "stop_grace_sec" in top.value else 20.0,
+        fabric=_fabric(top.value.get("fabric")),
     )
     _check_whole(config)
     return config
@@ -190,6 +201,13 @@ def _weights(value: object) -> Weights | None:
         return None
     table = _Table(value, "weights", {"directory", "manifest"})
     return Weights(table.path("directory"), table.path("manifest"))
+
+
+def _fabric(value: object) -> Fabric | None:
+    if value is None:
+        return None
+    table = _Table(value, "fabric", {"directory", "link"})
+    return Fabric(table.path("directory"), table.text("link"))
 
 
 class _Table:

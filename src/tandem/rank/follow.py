@@ -24,6 +24,7 @@ async def follow(supervisor: Supervisor) -> None:
     token = supervisor.credential("group_token", shortest=SHORTEST_TOKEN)
     last_end = ""
     while True:
+        supervisor.check_fabric()
         await supervisor.verify_weights()
         channel = await _join(supervisor, group, token, last_end)
         end = await _Session(supervisor, group, channel).run()

@@ -30,6 +30,7 @@ async def lead(supervisor: Supervisor) -> None:
     api_key = supervisor.credential("api_key")
     group = supervisor.config.group if len(supervisor.config.ranks) > 1 else None
     token = supervisor.credential("group_token", shortest=SHORTEST_TOKEN) if group is not None else ""
+    supervisor.check_fabric()
     await supervisor.verify_weights()
     if group is None:
         _check_port_is_free(api)

@@ -1,7 +1,7 @@
 """`tandem rank serve`: the main process of an engine's unit.
 
 Exit status: 0 stopped as asked; 1 the generation failed, systemd may try again; 78 (EX_CONFIG) another try would fail
-in the same way, because the configuration, a credential or the weights are wrong.
+in the same way, because the configuration, a credential or the weights are wrong, or a link did not pass the gate.
 """
 
 from __future__ import annotations

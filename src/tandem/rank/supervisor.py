@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tandem.fabric.blocks import refusals
 from tandem.rank.notify import Notifier
 from tandem.rank.policy import State, describe_exit
 from tandem.rank.process import Child, reap_orphans
@@ -116,6 +117,19 @@ class Supervisor:
         program = self.config.command[0]
         if not os.access(program, os.X_OK):
             raise RefusalError(f"command: {program} is not an executable file on {self.config.own.node}")
+
+    def check_fabric(self) -> None:
+        """Refuse to start over a pair of nodes that did not pass the fabric gate; what runs already is left alone."""
+        fabric = self.config.fabric
+        if fabric is None:
+            return
+        nodes = [member.node for member in self.config.ranks]
+        found = refusals(nodes, self.config.own.node, fabric.directory, fabric.link)
+        for problem in found[1:]:
+            self.log(f"fabric refused: {problem}")
+        if found:
+            more = f" (and {len(found) - 1} more pairs)" if len(found) > 1 else ""
+            raise RefusalError(f"fabric refused: {found[0]}{more}")
 
     async def run_child(self, secrets: Mapping[str, str]) -> str:
         """Run the command until it ends by itself and say how; kill it and all below it when cancelled."""

@@ -39,6 +39,7 @@ def rank(node: str, **changes: Any) -> dict[str, Any]:
         ports=PORTS,
         supervision=SUPERVISION,
         weights={},
+        fabric={"directory": "/var/lib/tandem/fabric", "link": "link0"},
     )
 
 
@@ -105,6 +106,11 @@ def test_what_is_written_is_what_the_supervisor_reads() -> None:
     for node in ADDRESSES:
         document = rank(node) | {"weights": {"directory": "/m", "manifest": "/m.sha256"}}
         assert parse_config(document).own.node == node
+
+
+def test_only_an_engine_over_several_nodes_needs_a_fabric() -> None:
+    assert rank("node2")["fabric"] == {"directory": "/var/lib/tandem/fabric", "link": "link0"}
+    assert "fabric" not in rank("node1", nodes=["node1"])
 
 
 def test_an_engine_is_on_all_its_nodes() -> None:

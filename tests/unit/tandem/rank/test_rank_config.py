@@ -21,6 +21,7 @@ GOOD: dict[str, Any] = {
     "group": {"port": 29499, "heartbeat_interval_sec": 2, "heartbeat_timeout_sec": 10},
     "probe": {"interval_sec": 10, "timeout_sec": 30, "stall_timeout_sec": 60, "start_timeout_sec": 1800},
     "weights": {"directory": "/var/lib/tandem/models/x/1", "manifest": "/etc/tandem/models/x.sha256"},
+    "fabric": {"directory": "/var/lib/tandem/fabric", "link": "link0"},
 }
 
 
@@ -30,6 +31,8 @@ def test_the_document_of_the_role_is_read() -> None:
     assert config.stop_grace_sec == 20
     single = copy.deepcopy(GOOD) | {"ranks": GOOD["ranks"][:1], "group": None, "weights": None, "stop_grace_sec": 5}
     assert parse_config(single).group is None
+    del single["fabric"]
+    assert parse_config(single).fabric is None
 
 
 @pytest.mark.parametrize(
@@ -67,6 +70,9 @@ def test_the_document_of_the_role_is_read() -> None:
         ),
         (lambda d: d["probe"].update(stall_timeout_sec=15), "probe.stall_timeout_sec: found 15, expected at least"),
         (lambda d: d["weights"].update(directory="models"), "weights.directory: expected an absolute path"),
+        (lambda d: d["fabric"].update(directory="fabric"), "fabric.directory: expected an absolute path"),
+        (lambda d: d["fabric"].update(link=""), "fabric.link: expected a text"),
+        (lambda d: d["fabric"].pop("link"), "fabric.link: is missing"),
     ],
 )
 def test_what_is_wrong_is_named(spoil: Callable[[dict[str, Any]], object], text: str) -> None:
