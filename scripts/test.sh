@@ -34,7 +34,10 @@ trap 'finish $?' EXIT
 trap 'failed+=(interrupted); exit 130' INT TERM
 
 scripts/bootstrap.sh || exit
+scripts/os-packages.sh test || exit
 scripts/lab-down.sh || exit
 stage check scripts/check.sh
+stage "image of two virtual machines" scripts/rdma-image
+stage "rdma tests: two virtual machines" pytest --verbose --durations 8 tests/rdma -m rdma
 stage molecule molecule test --all --continue-on-failure --report
 stage "lab tests" pytest tests/lab -m lab
