@@ -82,3 +82,8 @@ def test_a_client_without_a_server_is_refused(fabric: Fabric) -> None:
     )
     assert (result["error_kind"], result["phase"]) == ("connection_refused", "connect")
     assert result["remedy"]
+
+
+def test_a_gid_that_is_not_there_is_named(fabric: Fabric) -> None:
+    result = fabric.module("node1", "rdma_perftest", device=fabric.device("node1"), test="send_lat", gid_index=200)
+    assert (result["error_kind"], result["phase"]) == ("gid_out_of_range", "start")

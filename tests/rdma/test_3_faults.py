@@ -78,9 +78,9 @@ def test_the_peer_does_not_listen(fabric: Fabric) -> None:
     assert blamed(verdict) == "peer_not_listening"
 
 
-@pytest.mark.parametrize("index", [0, 200], ids=["link-local", "out of range"])
-def test_a_wrong_gid(fabric: Fabric, index: int) -> None:
-    assert blamed(fabric.gate(rdma_gid_index=index)) == "wrong_gid"
+def test_a_wrong_gid(fabric: Fabric) -> None:
+    """The link-local one is of type RoCE v2, too."""
+    assert blamed(fabric.gate(rdma_gid_index=0)) == "wrong_gid"
 
 
 def test_the_server_is_killed_in_the_middle_of_a_run(fabric: Fabric) -> None:

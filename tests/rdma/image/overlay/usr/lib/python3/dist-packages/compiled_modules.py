@@ -3,8 +3,8 @@
 Each task compiles the same library anew, which takes an emulated processor longer than all the rest of the task. What
 runs is the same: the code is found by the digest of its source.
 """
-# ruff: noqa: PTH - every Python that starts imports this, so it imports only what has been loaded already
 
+# Every Python that starts imports this, so it imports only what is loaded already.
 import marshal
 import os
 import zipimport
