@@ -8,8 +8,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..process import CommandTimeout, ToolMissing
-from .perftest_failures import REMEDIES, Ended, Failure, judge, no_results
+from ..process import CommandError, CommandTimeout, ToolMissing
+from .perftest_failures import REMEDIES, Ended, Failure, judge, judge_no_results, no_results
 from .perftest_output import Result, Settings, Unparsable, measured, parse_results, parse_settings
 from .perftest_request import Request, check_request, perftest_argv
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..process import CommandResult
 
 _RETRY_PAUSE_S = 0.2
+_LEAST_TRY_S = 0.5
 #: How long after the limit the tool is ended if this process is not there any more to do it.
 _GUARD_EXTRA_S = 2
 _TAIL_CHARACTERS = 4000
@@ -78,12 +79,17 @@ def run_end(run: Runner, request: Request) -> Outcome:
         failure = Failure("missing_tool", "start", f"{command[0]} is not on the path", REMEDIES["missing_tool"])
         raise RunFailed(request, failure, command, Ended(None, "", ""))
     while True:
-        ended = _run_once(run, command, request.timeout_s - (time.monotonic() - started))
+        try:
+            ended = _run_once(run, command, request.timeout_s - (time.monotonic() - started))
+        except CommandError as error:
+            raise RunFailed(request, no_results(str(error)), command, Ended(None, "", "")) from error
         if ended.returncode == 0:
             return _outcome(request, command, ended, time.monotonic() - started)
         failure = judge(request, ended)
         spent = time.monotonic() - started + _RETRY_PAUSE_S
-        if not failure.refused or not request.is_client or spent >= request.connect_timeout_s:
+        # A last try with hardly any time left would call it a time-out that nobody listens.
+        until = min(request.connect_timeout_s, request.timeout_s - _LEAST_TRY_S)
+        if not failure.refused or not request.is_client or spent >= until:
             raise RunFailed(request, failure, command, ended)
         time.sleep(_RETRY_PAUSE_S)
 
@@ -120,7 +126,9 @@ def _outcome(request: Request, command: list[str], ended: Ended, duration_s: flo
     except Unparsable as error:
         failure = no_results(f"its output is not understood: {error}")
         raise RunFailed(request, failure, command, ended) from error
-    if request.is_client and not results:
-        failure = no_results("it ended well, but printed no measurement")
+    settings = parse_settings(ended.stdout)
+    # A server may report nothing, but says what the ends agreed on.
+    if not results and (request.is_client or settings.connection_type is None):
+        failure = judge_no_results(request, ended, "it ended well, but printed no measurement")
         raise RunFailed(request, failure, command, ended)
-    return Outcome(results, parse_settings(ended.stdout), command, round(duration_s, 3))
+    return Outcome(results, settings, command, round(duration_s, 3))

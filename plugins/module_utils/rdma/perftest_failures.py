@@ -93,7 +93,8 @@ _CAUSES = (
         "start",
     ),
     _cause(
-        r"not compatible with versions older|version mismatch|different (?:perftest )?versions?|parameters? mismatch"
+        r"not compatible with versions older|version mismatch|different (?:perftest )?versions?"
+        r"|parameters? mismatch|mismatch: local="
         r"|Couldn't parse line|Failed to exchange (?:Page Size|Cache Line Size) data|Failed to negotiate parameters",
         "version_mismatch",
         "the two ends do not understand each other",
@@ -114,7 +115,8 @@ _CAUSES = (
         "start",
     ),
     _cause(
-        r"IB device .* (?:wasn't |not )found|Unable to find the Infiniband/RoCE device",
+        # "deivce" is what old versions call it.
+        r"IB device .* (?:wasn't |not )found|Unable to find the Infiniband/RoCE de",
         "unknown_device",
         "this node has no RDMA device {device}",
         "start",
@@ -126,7 +128,7 @@ _CAUSES = (
         "start",
     ),
     _cause(
-        r"Unable to query port \d+ attributes|IB Port can't be less|Invalid port requested",
+        r"Unable to query port|IB Port can't be less|Invalid port requested",
         "unknown_device",
         "{device} has no port {port}",
         "start",
@@ -173,6 +175,13 @@ _CAUSES = (
         "start",
     ),
     _cause(
+        r"rdma_create_event_channel failed|Failed to create RDMA CM event channel",
+        "no_device",
+        "this node has no RDMA connection manager",
+        "start",
+        "Load it (modprobe rdma_ucm), or leave out rdma_cm on both ends",
+    ),
+    _cause(
         r"Couldn't connect to|CM event\D*8\b|CM_EVENT_REJECTED|Connection refused",
         "connection_refused",
         "nobody listens on {server}, control port {control_port}",
@@ -180,7 +189,8 @@ _CAUSES = (
         refused=True,
     ),
     _cause(
-        r"Problem in resolving basic address|name resolution|Name or service not known",
+        r"Problem in resolving basic add?ress|name resolution|Name or service not known"
+        r"|Address family for hostname|No address associated with",
         "connection_refused",
         "{server} is no address of a host",
         "connect",
@@ -205,19 +215,26 @@ _CAUSES = (
         "the device refused a queue pair",
         remedy="Set a smaller inline_size_bytes (many cards do less than perftest's 220), or fewer queue pairs",
     ),
+    _cause(
+        r"Unable to set up (?:socket connection|my IB connection parameters)",
+        "gid_out_of_range",
+        "GID {gid_index} of {device} cannot be read",
+        "start",
+    ),
     # Before the completion error: that one is looked at by _completion().
     _cause(
-        r"Failed to exchange|Couldn't (?:read|send) (?:remote|local) address|Couldn't (?:read|send) reports"
+        r"Failed to (?:exchange|sync|close connection) |Couldn't (?:read|send) (?:remote|local) address"
+        r"|Couldn't (?:read|send) reports"
         r"|Unable to (?:read|write) (?:to|from) socket|Connection reset|Broken pipe|Connection timed out"
-        r"|CM event\D*1[01]\b|CM_EVENT_DISCONNECTED|client (?:read|write):",
+        r"|CM event\D*1[01]\b|CM_EVENT_(?:DISCONNECTED|DEVICE_REMOVAL)|client (?:read|write):|Did not get Message for",
         "peer_lost",
         "the other end went away",
     ),
     _cause(r"Couldn't get context for the device", "permission", "the device could not be opened", "start"),
 )
-# "Failed status 12: wr_id", newer "Failed status-transport retry counter exceeded (12): wr_id", in bidirectional tests
-# "Poll send CQ error status=12 qp".
-_COMPLETION = re.compile(r"(?:Failed status\D*|CQ error status=)(\d+)\)?(?::\s*wr_id|\s+qp)", re.IGNORECASE)
+# "Failed status 12: wr_id", 25.10 "Failed status 12: qp_num", newer "Failed status-transport retry counter exceeded
+# (12): wr_id", in bidirectional tests "Poll send CQ error status=12 qp".
+_COMPLETION = re.compile(r"(?:Failed status\D*|CQ error status=)(\d+)\)?:?\s*(?:wr_id|qp)", re.IGNORECASE)
 _COUNTS = re.compile(r"scnt\s*=\s*(\d+)\s*,\s*ccnt\s*=\s*(\d+)", re.IGNORECASE)
 _RETRIES_EXCEEDED = 12
 _EMPTY_LOCAL_GID = re.compile(r"local address:.*\n\s*GID:\s*(?:0+:){15}0+\s*$", re.MULTILINE)
@@ -226,19 +243,33 @@ _EXCHANGED = re.compile(r"remote address:|^\s*#\s?bytes|Connection type\s*:", re
 _SIGNALS_FROM_OUTSIDE = (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
 #: What coreutils' timeout says: it ended the program, it could not run it, it was not found.
 _TIMED_OUT, _NOT_EXECUTABLE, _NOT_FOUND = 124, 126, 127
+#: What is looked at of an output without end.
+_LAST_CHARACTERS = 20_000
 
 
 def judge(request: Request, ended: Ended) -> Failure:
     """Why a run failed that ended with another exit status than 0, or not at all."""
-    text = f"{ended.stderr}\n{ended.stdout}".replace("\r", "\n")
     exchanged = bool(_EXCHANGED.search(ended.stdout))
-    cause = _from_status(ended, request, exchanged=exchanged)
-    if cause is None:
-        cause = _completion(text) or _empty_gid(text)
-    if cause is None:
-        cause = next((cause for cause in _CAUSES if cause.pattern.search(text)), None)
-    if cause is None:
-        cause = _unknown(ended, exchanged=exchanged)
+    cause = _from_status(ended, request, exchanged=exchanged) or _from_text(ended)
+    if cause is None and ended.returncode == _TIMED_OUT:
+        cause = _timeout(request, exchanged=exchanged)
+    return _failure(request, cause or _unknown(ended, exchanged=exchanged), exchanged=exchanged)
+
+
+def no_results(why: str) -> Failure:
+    """A run that ended well and whose output says nothing."""
+    return Failure("unparsable", "exchange", why, REMEDIES["unparsable"])
+
+
+def judge_no_results(request: Request, ended: Ended, why: str) -> Failure:
+    """A run that ended with exit status 0 and without results: what it complained of, if that is known."""
+    cause = _from_text(ended)
+    return (
+        no_results(why) if cause is None else _failure(request, cause, exchanged=bool(_EXCHANGED.search(ended.stdout)))
+    )
+
+
+def _failure(request: Request, cause: _Cause, *, exchanged: bool) -> Failure:
     words = {
         "device": request.device,
         "port": request.port,
@@ -255,13 +286,13 @@ def judge(request: Request, ended: Ended) -> Failure:
     )
 
 
-def no_results(why: str) -> Failure:
-    """A run that ended well and whose output says nothing."""
-    return Failure("unparsable", "exchange", why, REMEDIES["unparsable"])
+def _from_text(ended: Ended) -> _Cause | None:
+    text = f"{ended.stderr[-_LAST_CHARACTERS:]}\n{ended.stdout[-_LAST_CHARACTERS:]}".replace("\r", "\n")
+    return _completion(text) or _empty_gid(text) or next((c for c in _CAUSES if c.pattern.search(text)), None)
 
 
 def _from_status(ended: Ended, request: Request, *, exchanged: bool) -> _Cause | None:
-    if ended.returncode in (None, _TIMED_OUT):
+    if ended.returncode is None:
         return _timeout(request, exchanged=exchanged)
     if ended.returncode == _NOT_FOUND:
         return _cause("", "missing_tool", "the tool is not installed", "start")

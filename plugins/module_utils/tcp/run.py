@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..process import CommandTimeout, ToolMissing
+from ..process import CommandError, CommandTimeout, ToolMissing
 from .failures import Failure, failure, judge_iperf, judge_ping, timed_out
 from .output import Bandwidth, Latency, Unparsable, latency, parse_iperf, parse_ping
 from .request import DEFAULT_LATENCY_SIZE_BYTES, LATENCY, Request, check_request, client_argv, server_argv
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..process import CommandResult
 
 _RETRY_PAUSE_S = 0.2
+_LEAST_TRY_S = 0.5
 #: iperf3 is asked to end so long before its time is up: it then still reports how far it had come.
 _REPORT_S = 0.5
 _TAIL_CHARACTERS = 4000
@@ -106,7 +107,9 @@ def run_end(run: Runner, request: Request) -> Outcome:
             results = _measure(run, request, command, left_s)
         except RunFailed as error:
             spent = time.monotonic() - started + _RETRY_PAUSE_S
-            if not error.failure.refused or spent >= request.connect_timeout_s:
+            # A last try with hardly any time left would call it a time-out that nobody listens.
+            until = min(request.connect_timeout_s, request.timeout_s - _LEAST_TRY_S)
+            if not error.failure.refused or spent >= until:
                 raise
         else:
             return Outcome(results, settings_of(request), command, round(time.monotonic() - started, 3))
@@ -125,6 +128,9 @@ def _measure(run: Runner, request: Request, command: list[str], left_s: float) -
         raise RunFailed(
             request, failure(request, "permission", "start", str(error)), command, Ended(126, "", "")
         ) from error
+    except CommandError as error:
+        said = failure(request, "unparsable", "start", str(error))
+        raise RunFailed(request, said, command, Ended(None, "", "")) from error
     else:
         ended = Ended(result.returncode, result.stdout, result.stderr)
     try:

@@ -123,6 +123,42 @@ def test_a_client_without_results_failed(run_module: RunModule, tool: Tool, body
     assert (result["error_kind"], result["returncode"]) == ("unparsable", 0)
 
 
+@pytest.mark.parametrize("body", ["exit 0", "echo 'Warte auf Gegenstelle'"])
+def test_a_server_that_says_nothing_failed(run_module: RunModule, tool: Tool, body: str) -> None:
+    tool("ib_send_lat", body)
+    result = run_module(rdma_perftest.main, test="send_lat", device="rxe0")
+    assert (result["error_kind"], result["returncode"]) == ("unparsable", 0)
+
+
+def test_a_failure_with_a_good_exit_status_is_known_by_its_words(run_module: RunModule, tool: Tool) -> None:
+    tool("ib_send_lat", show("fail/portdown_send_lat_server_no_x", 0))
+    assert run_module(rdma_perftest.main, test="send_lat", device="rxe0")["error_kind"] == "port_down"
+    tool("ib_send_lat", show("fail/send_lat_conn_refused", 0))
+    result = run_module(rdma_perftest.main, test="send_lat", device="rxe0", server="192.168.100.1")
+    assert result["error_kind"] == "connection_refused"
+
+
+def test_a_result_counts_although_the_tool_left_a_child_behind(
+    run_module: RunModule, tool: Tool, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    tool("ib_send_lat", f"/bin/sleep 20 & echo $! > {pid}\n" + show("probe/send_lat_default.client"))
+    result = run_module(rdma_perftest.main, test="send_lat", server="192.168.100.1", device="rxe0", timeout_s=5)
+    assert len(result["results"]) == 1
+    assert wait_for(lambda: not is_running(int(pid.read_text())))
+
+
+@pytest.mark.parametrize(
+    "body", [b"\x00\x01", b"#!/bin/sh\n/usr/bin/yes ' 64 1000 4.91' | /usr/bin/head -c 20000000\n"]
+)
+def test_a_tool_that_is_none_or_does_not_stop_to_talk(run_module: RunModule, tool: Tool, body: bytes) -> None:
+    directory = tool("ib_send_lat", "").parent / "bin"
+    (directory / "ib_send_lat").write_bytes(body)
+    result = run_module(rdma_perftest.main, test="send_lat", server="192.168.100.1", device="rxe0", timeout_s=20)
+    assert set(result) >= KEYS
+    assert (result["error_kind"], result["returncode"]) == ("unparsable", None)
+
+
 def test_a_table_of_a_failed_run_is_not_believed(run_module: RunModule, tool: Tool) -> None:
     table = r"printf ' #bytes #iterations BW peak[Gb/sec] BW average[Gb/sec] MsgRate[Mpps]\n 65536 9 0.1 0.1 0.1\n'"
     tool("ib_write_bw", f"{table}\necho ' Failed to exchange data between server and clients' >&2\nexit 1")
@@ -203,6 +239,14 @@ def test_waiting_for_a_server_ends(run_module: RunModule, tool: Tool) -> None:
     assert (result["error_kind"], result["phase"]) == ("connection_refused", "connect")
     assert time.monotonic() - started < 2
     assert len(note.read_text().splitlines()) > 1
+
+
+def test_waiting_for_a_server_until_the_very_end_is_still_a_refusal(run_module: RunModule, tool: Tool) -> None:
+    # Tries at 0, 0.6 and, if there were one, at 1.2 s, with 0.3 s left.
+    tool("ib_send_lat", "/bin/sleep 0.4\n" + show("fail/send_lat_conn_refused", 1))
+    arguments = {"test": "send_lat", "server": "192.168.100.1", "device": "rxe0"}
+    result = run_module(rdma_perftest.main, **arguments, timeout_s=1.5, connect_timeout_s=1.5)
+    assert (result["error_kind"], result["phase"]) == ("connection_refused", "connect")
 
 
 def test_other_failures_are_not_tried_again(run_module: RunModule, tool: Tool) -> None:
