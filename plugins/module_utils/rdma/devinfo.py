@@ -69,11 +69,18 @@ _LINK_LAYERS = {
 }
 
 
+# How the last lines of a port end: a name with its number, a speed, a GID, the link layer.
+_WHOLE_END = re.compile(r"(?:\(-?\d+\)|Gbps|RoCE v\d|(?:[:\s][0-9a-f]{4}){8}|link_layer:\s*\w+)$", re.IGNORECASE)
+
+
 def parse_devinfo(text: str) -> list[DevinfoDevice]:
     """Read the devices; text without any is an error here (see info.py for what means "none")."""
     blocks = _blocks(text)
     if not blocks:
         raise UnexpectedOutput(f"no hca_id in {_excerpt(text)}")
+    last = text.splitlines()[-1].strip()
+    if last and not text.endswith(("\n", "\r")) and not _WHOLE_END.search(last):
+        raise UnexpectedOutput(f"cut off at {last!r}; the output is not complete")
     return [_device(block) for block in blocks]
 
 
@@ -124,7 +131,7 @@ def _device(block: _Block) -> DevinfoDevice:
 def _port(block: _Block, device: str, *, verbose: bool) -> DevinfoPort:
     where = f"{device}, port {block.title}"
     if verbose:
-        _required(block, "active_speed", where)
+        _named(_required(block, "active_speed", where), f"{where}: active_speed")
     link_layer = _LINK_LAYERS.get(_required(block, "link_layer", where).lower())
     if link_layer is None:
         raise UnexpectedOutput(f"{where}: link_layer is {block.values['link_layer']!r}")

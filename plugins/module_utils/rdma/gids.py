@@ -28,7 +28,8 @@ def canonical_gid(text: str) -> str | None:
         address = ipaddress.IPv6Address(text.strip())
     except ValueError:
         return None
-    if not any(address.packed):
+    # Free slots of InfiniBand have the prefix of the subnet. ibv_devinfo leaves these out too.
+    if not any(address.packed[8:]):
         return None
     return f"::ffff:{address.ipv4_mapped}" if address.ipv4_mapped else str(address)
 

@@ -58,8 +58,9 @@ def read_devices(run: Runner, sysfs_root: Path, timeout_s: float) -> Devices:
         raise InfoError("timeout", f"{error}. A device does not answer; look at dmesg") from error
     except CommandError as error:
         raise InfoError("unparsable", str(error)) from error
-    said = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-    if result.returncode != 0 and "hca_id" not in result.stdout:
+    said = _lines(result.stderr)
+    if "hca_id" not in result.stdout and (result.returncode != 0 or _NO_DEVICE in said + _lines(result.stdout)):
+        said += _lines(result.stdout)
         return Devices([], _without_devices(said, f"{tool} failed with status {result.returncode}"))
     try:
         found = parse_devinfo(result.stdout)
@@ -68,6 +69,10 @@ def read_devices(run: Runner, sysfs_root: Path, timeout_s: float) -> Devices:
     if result.returncode != 0:
         said.insert(0, f"{tool} ended with status {result.returncode}: not every device may be listed")
     return Devices([_device(device, sysfs_root) for device in found], said)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _without_devices(said: list[str], failure: str) -> list[str]:

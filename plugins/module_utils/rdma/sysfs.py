@@ -53,12 +53,13 @@ class DeviceTree:
         """The network interface of a port.
 
         By its GIDs; a port without any (no address, link down) by the number that the interfaces of its PCI device
-        have; Soft-RoCE and siw name theirs in ``parent``.
+        have, which an auxiliary device is below; Soft-RoCE and siw name theirs in ``parent``.
         """
         by_gid = next((gid.netdev for gid in gids if gid.netdev), None)
         if by_gid:
             return by_gid
-        net = self._path / "device" / "net"
+        device = (self._path / "device").resolve()
+        net = next((path for path in (device / "net", device.parent / "net") if path.is_dir()), device)
         names = sorted(_names(net) or [])
         matching = [name for name in names if _text(net / name / "dev_port") == str(port - 1)]
         if only_port and len(names) == 1:

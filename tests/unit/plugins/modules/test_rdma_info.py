@@ -114,12 +114,19 @@ def test_without_sysfs_the_tool_is_all_there_is(
 
 
 @pytest.mark.parametrize("name", ["fail/nodev_ibv_devinfo", "fail/nomod_ibv_devinfo", "trixie/nodev_ibv_devinfo"])
-@pytest.mark.parametrize("status", [255, 1])
+@pytest.mark.parametrize("status", [255, 1, 0])
 def test_no_device_is_an_empty_list(run_module: RunModule, tool: Callable[..., None], name: str, status: int) -> None:
     tool(show(name, status))
     result = run_module(rdma_info.main)
     assert result["devices"] == []
     assert "warnings" not in result
+
+
+def test_where_the_tool_says_that_there_is_no_device_does_not_matter(
+    run_module: RunModule, tool: Callable[..., None]
+) -> None:
+    tool("echo 'No IB devices found'")
+    assert run_module(rdma_info.main)["devices"] == []
 
 
 def test_a_kernel_without_verbs_has_no_device(run_module: RunModule, tool: Callable[..., None]) -> None:

@@ -67,6 +67,29 @@ def test_slots_that_are_empty_or_cannot_be_read_are_left_out(tmp_path: Path) -> 
     assert roce_v2_ipv4_gid_index(found) == 3
 
 
+def test_free_slots_of_infiniband_have_the_prefix_of_the_subnet(tmp_path: Path) -> None:
+    table = {
+        0: ("fe80:0000:0000:0000:0c42:a103:0076:1b2a", "IB/RoCE v1", None),
+        1: ("fe80:0000:0000:0000:0000:0000:0000:0000", "IB/RoCE v1", None),
+    }
+    found = port_of(tmp_path, table).gids(1, "InfiniBand", {})
+    assert found == [Gid(0, "fe80::c42:a103:76:1b2a", "InfiniBand", None)]
+
+
+def test_the_interface_of_an_auxiliary_device_is_that_of_the_card(tmp_path: Path) -> None:
+    card = tmp_path / "devices" / "pci0000:c0" / "0000:c0:01.1" / "0000:c2:00.0"
+    write(card / "net" / "enp194s0np0" / "dev_port", "0")
+    (card / "ice.roce.0").mkdir()
+    device = tmp_path / "class" / "infiniband" / "rocep194s0"
+    device.mkdir(parents=True)
+    (device / "device").symlink_to(card / "ice.roce.0")
+    tree = DeviceTree(tmp_path, "rocep194s0")
+    assert tree.netdev(1, [], only_port=True) == "enp194s0np0"
+    pcie = tree.pcie([])
+    assert pcie is not None
+    assert pcie.address == "0000:c2:00.0"
+
+
 def test_types_of_a_kernel_without_them_come_from_the_tool(tmp_path: Path) -> None:
     gids = tmp_path / "class" / "infiniband" / "mlx4_0" / "ports" / "1" / "gids"
     write(gids / "0", IPV4)
