@@ -14,16 +14,17 @@ class UnexpectedOutput(Exception):
 class Pause:
     """Link-level flow control: what was asked for, and what both ends agreed on."""
 
-    autonegotiate: bool
-    rx: bool
-    tx: bool
+    autonegotiate: bool | None
+    """None where the card does not tell ("n/a")."""
+    rx: bool | None
+    tx: bool | None
     negotiated_rx: bool | None
     """None where the card or an older ethtool does not tell."""
     negotiated_tx: bool | None
 
 
 _LINE = re.compile(r"^\s*(Autonegotiate|RX negotiated|TX negotiated|RX|TX):\s*(\S+)\s*$", re.IGNORECASE | re.MULTILINE)
-_VALUES = {"on": True, "off": False}
+_VALUES = {"on": True, "off": False, "n/a": None}
 # Words of ethtool's two ways to ask the kernel, and of kernels of different age.
 _CANNOT_TELL = re.compile(r"Operation not supported|not support|Cannot get device pause settings", re.IGNORECASE)
 _NO_DEVICE = re.compile(r"No such device|no device matches", re.IGNORECASE)
@@ -32,8 +33,8 @@ _NO_DEVICE = re.compile(r"No such device|no device matches", re.IGNORECASE)
 def parse_pause(text: str) -> Pause:
     """Read the parameters; output that lacks one of the first three was cut off or is something else."""
     found = {name.lower(): value.lower() for name, value in _LINE.findall(text)}
-    wrong = [name for name, value in found.items() if value not in _VALUES and value != "n/a"]
-    missing = [name for name in ("autonegotiate", "rx", "tx") if found.get(name) not in _VALUES]
+    wrong = [name for name, value in found.items() if value not in _VALUES]
+    missing = [name for name in ("autonegotiate", "rx", "tx") if name not in found]
     if wrong or missing:
         raise UnexpectedOutput(f"ethtool -a: no {', '.join(wrong or missing)} in {' '.join(text.split())[:120]!r}")
     return Pause(

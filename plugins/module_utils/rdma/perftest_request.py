@@ -10,8 +10,9 @@ ITERATIONS = range(5, 100_000_001)
 MESSAGE_SIZES_BYTES = range(1, 2**31)
 MTUS_BYTES = (256, 512, 1024, 2048, 4096)
 QUEUE_PAIRS = range(1, 16_385)
-GID_INDICES = range(256)
-PORTS = range(1, 255)
+# Which of these a device has is for the tool to say.
+GID_INDICES = range(65_536)
+PORTS = range(1, 65_536)
 CONTROL_PORTS = range(1, 65_536)
 
 

@@ -58,7 +58,8 @@ class Ping:
 
 
 # A kernel that answers late enough is counted twice ("DUP!"): the first answer counts.
-_ANSWER = re.compile(r"icmp_seq=(\d+) .*?time=([\d.]+) ms(?!.*DUP)")
+# BusyBox says "seq".
+_ANSWER = re.compile(r"\b(?:icmp_)?seq=(\d+) .*?time=([\d.]+) ms(?!.*DUP)")
 _COUNTS = re.compile(r"(\d+) packets transmitted, (\d+) (?:packets )?received")
 
 

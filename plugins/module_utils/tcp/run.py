@@ -170,11 +170,11 @@ def _unparsable(request: Request, ended: Ended, why: str) -> Failure:
     """Output that is no report: the tool was ended, does not know an option, may not run, or says something new."""
     if ended.returncode in (None, _TIMED_OUT):
         return timed_out(request, met=False)
-    if re.search(r"unrecognized option|invalid option|unknown option", ended.stderr):
+    if re.search(r"unrecognized option|(?:invalid|unknown) (?:option|number|argument)", ended.stderr):
         return failure(
             request, "version_mismatch", "start", "this version of the tool does not know one of the options"
         )
-    if re.search(r"not permitted|Permission denied|missing cap_net_raw", ended.stderr, re.IGNORECASE):
+    if re.search(r"not permitted|Permission denied|missing cap_net_raw|minimal interval", ended.stderr, re.IGNORECASE):
         return failure(request, "permission", "start", "this user may not use the tool")
     if ended.returncode < 0 or ended.returncode > 128:
         number = abs(ended.returncode) % 128

@@ -197,6 +197,15 @@ def test_failures_say_what_to_do(run_module: RunModule, tool: Tool, case: tuple[
     assert result["remedy"] in result["msg"]
 
 
+def test_an_index_that_no_device_has_is_a_failure_of_its_kind(run_module: RunModule, tool: Tool) -> None:
+    tool("ib_send_lat", show("fail/gid_empty_index.client", 1))
+    result = run_module(rdma_perftest.main, test="send_lat", device="rxe0", server="192.168.100.1", gid_index=300)
+    assert result["error_kind"] == "gid_out_of_range"
+    assert "300" in result["msg"]
+    tool("ib_send_lat", show("fail/send_lat_i9_badport", 1))
+    assert run_module(rdma_perftest.main, test="send_lat", device="rxe0", port=300)["error_kind"] == "unknown_device"
+
+
 def test_a_missing_tool_is_named(run_module: RunModule, tool: Tool) -> None:
     tool("ib_send_bw", "exit 0")
     result = run_module(rdma_perftest.main, test="send_lat", device="rxe0")

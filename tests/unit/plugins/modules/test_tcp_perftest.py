@@ -150,6 +150,8 @@ def test_what_a_server_fails_of(run_module: RunModule, tool: Tool, failure: tupl
     [
         ("echo \"iperf3: unrecognized option '--connect-timeout'\" >&2; exit 1", "version_mismatch"),
         ("echo 'socket: Operation not permitted' >&2; exit 2", "permission"),
+        ("echo 'ping: cannot flood; minimal interval allowed for user is 200ms' >&2; exit 2", "permission"),
+        ("echo \"ping: invalid number '0.002'\" >&2; exit 1", "version_mismatch"),
         ("kill -KILL $$", "peer_lost"),
         ("echo 'que?'", "unparsable"),
         ("", "unparsable"),

@@ -27,6 +27,10 @@ def recorded(case: str) -> str:
             "Pause parameters for eth1:\nAutonegotiate:\toff\nRX:\t\ton\nTX:\t\toff\n\n",
             Pause(autonegotiate=False, rx=True, tx=False, negotiated_rx=None, negotiated_tx=None),
         ),
+        (
+            "Pause parameters for eth1:\nAutonegotiate:\tn/a\nRX:\t\toff\nTX:\t\toff\nRX negotiated: n/a\n",
+            Pause(autonegotiate=None, rx=False, tx=False, negotiated_rx=None, negotiated_tx=None),
+        ),
     ],
 )
 def test_parameters(text: str, expected: Pause) -> None:

@@ -81,6 +81,15 @@ def test_every_answer_counts_once() -> None:
     assert len(parse_ping(twice).round_trips_usec) == 19
 
 
+def test_answers_in_the_words_of_busybox() -> None:
+    found = parse_ping(
+        "PING 10.0.0.1 (10.0.0.1): 64 data bytes\n72 bytes from 10.0.0.1: seq=0 ttl=64 time=0.086 ms\n"
+        "72 bytes from 10.0.0.1: seq=1 ttl=64 time=0.050 ms\n\n--- 10.0.0.1 ping statistics ---\n"
+        "2 packets transmitted, 2 packets received, 0% packet loss\nround-trip min/avg/max = 0.050/0.068/0.086 ms\n"
+    )
+    assert (found.sent, found.received, found.round_trips_usec) == (2, 2, (86.0, 50.0))
+
+
 def test_lost_requests_have_no_time() -> None:
     found = parse_ping(answers("lost"))
     assert found.sent >= 5
