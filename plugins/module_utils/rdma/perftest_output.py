@@ -96,8 +96,9 @@ _SETTINGS = {
 
 
 def parse_settings(text: str) -> Settings:
-    """The block of settings that precedes the table."""
+    """The block of settings that precedes the table. A last line without its end was cut off, and says nothing."""
     text = text.replace("\r", "")
+    text = text[: text.rfind("\n") + 1]
     found = {name: pattern.search(text) for name, pattern in _SETTINGS.items()}
     values = {name: match[1] if match else None for name, match in found.items()}
     mtu, gid_index = values["mtu_bytes"], values["gid_index"]

@@ -5,6 +5,7 @@ The expected numbers were copied from the recordings column by column, the kinds
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import asdict, astuple
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from plugins.module_utils.rdma.perftest_failures import Ended, judge
-from plugins.module_utils.rdma.perftest_output import parse_results, parse_settings
+from plugins.module_utils.rdma.perftest_output import Unparsable, parse_results, parse_settings
 from plugins.module_utils.rdma.perftest_request import Request
 
 FIXTURES = Path(__file__).parents[4] / "fixtures" / "rdma"
@@ -218,6 +219,18 @@ def test_recorded_settings(name: str) -> None:
         "link_type": "Ethernet",
         "connection_type": "RC",
     }
+
+
+@pytest.mark.parametrize("name", [row[0] for row in LATENCIES + BANDWIDTHS if row[-2] == 1])
+def test_a_recording_cut_anywhere_says_nothing_else(name: str) -> None:
+    request, _ = request_of(name)
+    text = recorded(name, "out")
+    rows, settings = parse_results(text, request.test), asdict(parse_settings(text))
+    for length in range(len(text)):
+        cut = asdict(parse_settings(text[:length]))
+        assert all(cut[key] in (None, value) for key, value in settings.items())
+        with contextlib.suppress(Unparsable):
+            assert parse_results(text[:length], request.test) in ([], rows)
 
 
 def test_every_recording_is_looked_at() -> None:
