@@ -1,6 +1,6 @@
 #!/bin/bash
-# Install the operating system's packages that the lab needs, where they are missing, and with the argument "test" those
-# that only the tests need. Says so first.
+# Install what is missing of the operating system's packages that the lab needs, with the argument "test" also what only the
+# tests need. Says so first.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -24,11 +24,8 @@ ip iproute2 iproute"
 [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || needed+=$'\nrunc runc runc'
 
 # The virtual machines of the RDMA tests, and what unit tests measure this machine with.
-[ "${1:-}" != test ] || needed+="
-qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core
-mke2fs e2fsprogs e2fsprogs
-iperf3 iperf3 iperf3
-ping iputils-ping iputils"
+[ "${1:-}" != test ] || needed+=$'\nqemu-system-x86_64 qemu-system-x86 qemu-system-x86-core\nmke2fs e2fsprogs e2fsprogs
+iperf3 iperf3 iperf3\nping iputils-ping iputils'
 # quadlet.sh unpacks packages as an ordinary user with it.
 [ "$(id -u)" -eq 0 ] || needed+=$'\nfakeroot fakeroot fakeroot'
 [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/pki/tls/certs/ca-bundle.crt ] ||

@@ -40,8 +40,9 @@ devices:
     - Each port has C(port), C(state), C(link_layer), C(max_mtu_bytes), C(active_mtu_bytes), C(rate_gbit_per_s),
       C(netdev), C(gids) and C(roce_v2_ipv4_gid_index). A value that the node does not tell is null.
     - C(pcie) is null for a device that is on no PCI bus. An emulated device (Soft-RoCE, siw) has the one of its
-      network interface. C(max_speed_gt_per_s) and C(max_width) are the lesser of card and slot; C(ceiling_gbit_per_s)
-      is that of the slowest link up to the root port.
+      network interface. C(max_speed_gt_per_s) and C(max_width) are the card's, C(slot_max_speed_gt_per_s) and
+      C(slot_max_width) those of the port above it; C(ceiling_gbit_per_s) is that of the slowest link up to the root
+      port.
   type: list
   elements: dict
   returned: success

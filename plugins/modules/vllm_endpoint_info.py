@@ -100,6 +100,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.process import CommandError
 from ..module_utils.systemd.unit import explain_failure, read_unit_state
 from ..module_utils.vllm.endpoint import Client, examine, examine_until_ready
 
@@ -134,11 +135,14 @@ def main() -> None:
         module.no_log_values.add(api_key)
     client = Client(options["url"], api_key, options["timeout_s"])
     unit = options["unit"]
-    found = examine_until_ready(
-        lambda: examine(client, options["model"], options["prompt"], options["max_tokens"]),
-        options["wait_s"],
-        (lambda: explain_failure(unit, read_unit_state(unit))) if unit else str,
-    )
+    try:
+        found = examine_until_ready(
+            lambda: examine(client, options["model"], options["prompt"], options["max_tokens"]),
+            options["wait_s"],
+            (lambda: explain_failure(unit, read_unit_state(unit))) if unit else str,
+        )
+    except CommandError as error:
+        module.fail_json(msg=f"unit: {error}")
     if options["fail_unless_ready"] and not found.ready:
         module.fail_json(msg=f"{options['url']} is not ready: {found.reason}", **asdict(found))
     module.exit_json(changed=False, **asdict(found))

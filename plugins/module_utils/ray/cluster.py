@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..process import CommandResult, CommandTimeout, ToolMissing, run_command
+from ..process import CommandError, CommandResult, CommandTimeout, run_command
 from . import probe
 
 if TYPE_CHECKING:
@@ -142,13 +142,13 @@ def read_cluster(request: Request) -> dict[str, Any]:
     check_token_file(request.token_path)
     try:
         answer = parse_answer(run_probe(request), request)
-    except ToolMissing as error:
-        raise ClusterError(f"python: {error}") from None
     except CommandTimeout:
         raise ClusterError(
             f"Ray at {request.address} accepted a connection but did not answer within "
             f"{request.wait_s + request.timeout_s:g} s; check `systemctl status tandem-ray` there"
         ) from None
+    except CommandError as error:
+        raise ClusterError(f"python: {error}") from None
     nodes = answer["nodes"]
     return {
         "ray_version": answer["ray_version"],

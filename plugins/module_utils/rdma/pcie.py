@@ -29,10 +29,12 @@ class Pcie:
     speed_gt_per_s: float | None
     width: int | None
     max_speed_gt_per_s: float | None
-    """What this link can do: the lesser of the card's and of its slot's maximum."""
+    """What the card can do; its slot may do less."""
     max_width: int | None
     ceiling_gbit_per_s: float | None
     """Of the slowest link of the way, in one direction, without the overhead of packets."""
+    slot_max_speed_gt_per_s: float | None = None
+    slot_max_width: int | None = None
 
 
 def read_pcie(sysfs_root: Path, device_directory: Path) -> Pcie | None:
@@ -53,9 +55,11 @@ def read_pcie(sysfs_root: Path, device_directory: Path) -> Pcie | None:
         address=_address(own),
         speed_gt_per_s=speed,
         width=width,
-        max_speed_gt_per_s=_least(max_speed, slot_speed),
-        max_width=_least(max_width, slot_width),
+        max_speed_gt_per_s=max_speed,
+        max_width=max_width,
         ceiling_gbit_per_s=_least(*links),
+        slot_max_speed_gt_per_s=slot_speed,
+        slot_max_width=slot_width,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tandem.fabric.ends import End, Pair, ceiling, interface_of, pcie_of, port_of
 from tandem.fabric.findings import NO_SIGNAL, PUT_DOWN, Check, Finding, Result
@@ -59,7 +60,7 @@ def pcie_check(node: str, end: End, settings: Settings) -> Check:
     """
     pcie = pcie_of(end)
     speed, width = pcie.get("speed_gt_per_s"), pcie.get("width")
-    best_speed, best_width = pcie.get("max_speed_gt_per_s"), pcie.get("max_width")
+    best_speed, best_width = (_best(pcie, name) for name in ("max_speed_gt_per_s", "max_width"))
     if not (speed and width and best_speed and best_width):
         what = "does not tell how its PCIe link is trained" if pcie else "is on no PCI bus"
         return Check("pcie", "skipped", node, note=f"the card {what}")
@@ -84,6 +85,11 @@ def pcie_check(node: str, end: End, settings: Settings) -> Check:
             "it is trained as it should be, and bandwidth is judged against that"
         )
     return Check("pcie", "pass", node, measured=trained, threshold=possible, note=note)
+
+
+def _best(pcie: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - a speed or a number of lanes
+    """Return what card and slot can do together."""
+    return min((value for key in (name, f"slot_{name}") if (value := pcie.get(key))), default=None)
 
 
 def pcie_name(speed_gt_per_s: float, width: int) -> str:

@@ -84,6 +84,8 @@ def test_a_card_and_an_interface_that_is_missing(
             "max_speed_gt_per_s": 16.0,
             "max_width": 4,
             "ceiling_gbit_per_s": pytest.approx(63.0, abs=0.1),
+            "slot_max_speed_gt_per_s": None,
+            "slot_max_width": None,
         },
     }
     assert (missing["name"], missing["exists"]) == ("eth7", False)

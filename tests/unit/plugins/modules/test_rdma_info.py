@@ -97,6 +97,8 @@ def test_tool_and_sysfs_put_together(run_module: RunModule, tool: Callable[..., 
                 "max_speed_gt_per_s": 8.0,
                 "max_width": 4,
                 "ceiling_gbit_per_s": 31.508,
+                "slot_max_speed_gt_per_s": None,
+                "slot_max_width": None,
             },
         }
     ]

@@ -62,13 +62,16 @@ def pair(transport: str = "roce", **changes: Any) -> dict[str, Any]:
 
 
 def pcie(speed: float = 16.0, width: int = 4, ceiling: float = 63.015) -> dict[str, Any]:
+    """A card of sixteen lanes in a slot of four."""
     return {
         "address": "0000:c2:00.0",
         "speed_gt_per_s": speed,
         "width": width,
         "max_speed_gt_per_s": 16.0,
-        "max_width": 4,
+        "max_width": 16,
         "ceiling_gbit_per_s": ceiling,
+        "slot_max_speed_gt_per_s": 16.0,
+        "slot_max_width": 4,
     }
 
 

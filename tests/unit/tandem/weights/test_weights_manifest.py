@@ -17,7 +17,7 @@ NAME = st.lists(PART, min_size=1, max_size=3).map("/".join)
 DIGEST = st.text("0123456789abcdef", min_size=64, max_size=64)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(NAME, DIGEST, min_size=1, max_size=6))
 @example({"two words": A, "back\\slash": B})
 @example({"line\nend": A, "return\r": B, "a\\nb": A})

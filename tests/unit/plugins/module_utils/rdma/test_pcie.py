@@ -41,16 +41,16 @@ def test_ceiling(speed: float, width: int, ceiling: float) -> None:
     assert ceiling_gbit_per_s(speed, None) is None
 
 
-def test_a_card_in_a_narrow_slot_can_do_what_the_slot_can(tmp_path: Path, bus: Path) -> None:
+def test_a_narrow_slot_is_told_beside_its_card(tmp_path: Path, bus: Path) -> None:
     slot = pci(bus / "0000:00:02.5", "16.0 GT/s PCIe", "4", max_width="4")
     card = pci(slot / "0000:c2:00.0", "16.0 GT/s PCIe", "4")
-    assert read_pcie(tmp_path, card) == Pcie("0000:c2:00.0", 16.0, 4, 16.0, 4, 63.015)
+    assert read_pcie(tmp_path, card) == Pcie("0000:c2:00.0", 16.0, 4, 16.0, 16, 63.015, 16.0, 4)
 
 
 def test_a_riser_trained_too_low_is_seen(tmp_path: Path, bus: Path) -> None:
     slot = pci(bus / "0000:00:02.5", "8.0 GT/s PCIe", "1", max_width="4")
     card = pci(slot / "0000:c2:00.0", "8.0 GT/s PCIe", "1")
-    assert read_pcie(tmp_path, card) == Pcie("0000:c2:00.0", 8.0, 1, 16.0, 4, 7.877)
+    assert read_pcie(tmp_path, card) == Pcie("0000:c2:00.0", 8.0, 1, 16.0, 16, 7.877, 16.0, 4)
 
 
 def test_the_slowest_link_of_the_way_is_the_ceiling(tmp_path: Path, bus: Path) -> None:
