@@ -48,7 +48,7 @@ def checks(baseline: Mapping[str, Any], series: Sequence[Mapping[str, Any]], set
             measured=metric["value"],
             threshold=_threshold(metric, value, settings),
             unit=_unit(metric),
-            note=f"baseline {value:g}" if result == "pass" else None,
+            note=f"baseline {value:g} {_unit(metric)}" if result == "pass" else None,
             finding=findings[_group(metric)] if result != "pass" else None,
         )
 
