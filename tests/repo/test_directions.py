@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from files import ROOT, name, tracked
 
-#: What runs on nodes, where nothing but Python is installed. The other packages run on the control node.
-CONTROL_ONLY = ("lab",)
+#: Below src/tandem. All else runs on nodes too, where nothing but Python is installed.
+CONTROL_ONLY = ("lab", "fabric/html.py", "fabric/plots.py", "fabric/svg.py")
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
@@ -46,9 +46,24 @@ def test_filters_do_not_know_the_modules(path: Path) -> None:
     assert not {m for m in imports(path) if m.startswith(("plugins", "ansible.module_utils"))}
 
 
+def is_control_only(path: Path) -> bool:
+    return any(path.is_relative_to(ROOT / "src/tandem" / place) for place in CONTROL_ONLY)
+
+
+@pytest.mark.parametrize("path", tracked("src/**/*.py"), ids=name)
+def test_what_runs_on_nodes_does_not_begin_with_what_does_not(path: Path) -> None:
+    if is_control_only(path):
+        pytest.skip("runs on the control node")
+    modules = {"tandem." + place.removesuffix(".py").replace("/", ".") for place in CONTROL_ONLY}
+    body = ast.parse(path.read_text()).body
+    # "from tandem.fabric import html" names the module in two parts.
+    parts = {f"{node.module}.{alias.name}" for node in body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert not modules & (imports(path, top_level_only=True) | parts)
+
+
 @pytest.mark.parametrize("path", tracked("src/**/*.py") + tracked("plugins/module_utils/**/*.py"), ids=name)
 def test_nothing_but_the_standard_library_is_needed(path: Path) -> None:
-    if path.is_relative_to(ROOT / "src/tandem") and path.relative_to(ROOT / "src/tandem").parts[0] in CONTROL_ONLY:
+    if is_control_only(path):
         pytest.skip("runs on the control node")
     allowed = sys.stdlib_module_names | {"tandem", "plugins"}
     assert not {module for module in imports(path, top_level_only=True) if module.split(".")[0] not in allowed}

@@ -24,7 +24,7 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     for number, cause in enumerate(verdict["causes"]):
         yield f"{'cause' if number == 0 else 'also'} ({cause['code']}): {cause['message']}"
         yield f"  what to do: {cause['remedy']}"
-    yield from _ceilings(verdict)
+    yield from ceilings(verdict)
     first, second = verdict["nodes"]
     for ends in ((first, second), (second, first)):
         yield from _direction(verdict, *ends)
@@ -35,10 +35,11 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         f"gate took {verdict['duration_s']:.1f} s; its settings allow at most {verdict['time_limit_s']:g} s per pair "
         f"(measured at {verdict['measured_at']})"
     )
-    yield _serving(verdict)
+    yield serving(verdict)
 
 
-def _ceilings(verdict: Verdict) -> Iterator[str]:
+def ceilings(verdict: Verdict) -> Iterator[str]:
+    """Return what each node's link and slot let through."""
     for node, ceiling in verdict["ceilings"].items():
         link, pcie = (_gbit(ceiling[f"{name}_gbit_per_s"]) for name in ("link", "pcie"))
         yield f"{node}: link {link}, PCIe {pcie}, so at most {_gbit(ceiling['gbit_per_s'])}"
@@ -77,7 +78,8 @@ def _notes(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from seen
 
 
-def _serving(verdict: Verdict) -> str:
+def serving(verdict: Verdict) -> str:
+    """Return whether this link may serve, and why."""
     if verdict["verdict"] != "fail":
         unused = "; no risk needs to be accepted, remove the entry" if verdict["accepted_risk"] else ""
         return f"serving on this link is allowed{unused}"
