@@ -27,6 +27,10 @@ ask: ## ask the lab's model: make ask PROMPT='What is the capital of France?'
 	@test -n "$$PROMPT" || { echo "Say what to ask: make ask PROMPT='What is the capital of France?'" >&2; exit 2; }
 	@$(BIN)/tandem ask --inventory inventories/lab -- "$$PROMPT"
 
+.PHONY: fabric-report
+fabric-report: venv ## one page with plots of the latency and bandwidth that the fabric gate measured last
+	@$(BIN)/tandem fabric report
+
 .PHONY: lab-down
 lab-down: ## remove the lab's nodes and networks (the cache stays)
 	@scripts/lab-down.sh
