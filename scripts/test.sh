@@ -15,8 +15,19 @@ stage() {
     say "stage $name: took $((SECONDS - began)) s"
 }
 
+finish_rdma_tests() {
+    wait "$rdma_tests"
+    local status=$?
+    rdma_tests=""
+    cat "$rdma_log"
+    return $status
+}
+
 clean_up() {
     say "removing the nodes"
+    # Its machines end with it.
+    [ -z "${rdma_tests:-}" ] || { kill "$rdma_tests" && wait "$rdma_tests"; } 2>/dev/null
+    rm -f "${rdma_log:-}"
     molecule destroy --scenario-name default >/dev/null 2>&1
     scripts/lab-down.sh >/dev/null
 }
@@ -38,6 +49,10 @@ scripts/os-packages.sh test || exit
 scripts/lab-down.sh || exit
 stage check scripts/check.sh
 stage "image of two virtual machines" scripts/rdma-image
-stage "rdma tests: two virtual machines" pytest --verbose --durations 8 tests/rdma -m rdma
+rdma_log=$(mktemp)
+say "rdma tests on two virtual machines: start, and go on beside Molecule, which leaves cores idle; their output comes behind its own"
+pytest --verbose --durations 8 tests/rdma -m rdma >"$rdma_log" 2>&1 &
+rdma_tests=$!
 stage molecule molecule test --all --continue-on-failure --report
+stage "rdma tests: two virtual machines" finish_rdma_tests
 stage "lab tests" pytest tests/lab -m lab

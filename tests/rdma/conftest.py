@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,8 @@ def fabric(say: Callable[[str], None]) -> Iterator[Fabric]:
         return
     if absent := machines.missing():
         pytest.fail(f"this computer lacks {', '.join(absent)}: run scripts/os-packages.sh test")
+    # Ended from outside, the machines go as after a failure.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     with machines.running() as found:
         say(f"two virtual machines answer after {time.monotonic() - began:.0f} s")
