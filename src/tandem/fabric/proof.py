@@ -22,7 +22,7 @@ def rdma_proof(
 ) -> dict[str, Any]:
     """Return whether the traffic between these nodes went over RDMA: ``proven`` is null where nobody can tell."""
     if transport == "tcp":
-        return _proof(transport, None, "this link carries TCP, no RDMA: there is nothing to prove", {})
+        return _proof(transport, None, "the traffic went over TCP: this link has no RDMA", {})
     increases = {node: _increase(before.get(node) or {}, after.get(node) or {}) for node in nodes}
     unknown = [node for node in nodes if any(increases[node][way] is None for way in _WAYS)]
     still = [

@@ -75,9 +75,9 @@ def test_one_node_that_stood_still_decides_whatever_another_tells() -> None:
     assert "strix2 (sent 0, received 0)" in found["message"]
 
 
-def test_tcp_has_nothing_to_prove() -> None:
+def test_traffic_over_tcp_is_said_plainly() -> None:
     found = rdma_proof("tcp", {}, {}, [A, B])
-    assert (found["proven"], found["message"]) == (None, "this link carries TCP, no RDMA: there is nothing to prove")
+    assert (found["proven"], found["message"]) == (None, "the traffic went over TCP: this link has no RDMA")
 
 
 def test_no_nodes_prove_nothing() -> None:
