@@ -21,6 +21,7 @@ TOPICS: tuple[tuple[str, str, str], ...] = (
     ("fabric", "tandem.fabric.cli", "show what the fabric gate measured"),
     ("inventory", "tandem.inventory.cli", "check an inventory before a node changes"),
     ("lab", "tandem.lab.cli", "make what the lab needs"),
+    ("plan", "tandem.plan.cli", "say whether a model fits on some nodes, and how fast it can be"),
     ("rank", "tandem.rank.cli", "run one engine's process group on this node"),
     ("weights", "tandem.weights.cli", "list, verify and download model weights"),
 )

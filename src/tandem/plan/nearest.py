@@ -1,0 +1,71 @@
+"""The nearest things that work, if a plan does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tandem.plan.candidates import Candidate, all_of, evaluate
+from tandem.plan.request import Nodes, Wishes
+from tandem.plan.subject import Subject, subject_of
+
+#: Shorter contexts are of no use; more nodes are not what this project is for.
+_SHORTEST = 256
+_MOST_NODES = 64
+
+
+def of(subject: Subject, chosen: Candidate, wishes: Wishes, *, longest: int | None) -> list[dict[str, Any]]:
+    """Return changes, each of which alone makes the plan work."""
+    wanted = wishes.max_model_len or 0
+    length = min(wanted, longest or wanted)
+    found: list[dict[str, Any]] = []
+    shorter = _length(subject, chosen, wishes, length)
+    if shorter and (not chosen.fits or wanted != length):
+        found.append({"change": "max_model_len", "value": shorter, "text": f"a context of {shorter} tokens fits"})
+    if chosen.fits:
+        return found
+    if wishes.kv_cache_dtype == "auto" and subject.form.kv_bytes > 1 and not chosen.weights_missing:
+        other = _again(subject, chosen, replace(wishes, kv_cache_dtype="fp8"), length)
+        if other:
+            found.append({"change": "kv_cache_dtype", "value": "fp8", "text": "it fits with an FP8 KV cache"})
+    if subject.scheme.name == "none" and wishes.quantization is None and subject.checkpoint is None:
+        for name in ("fp8", "bitsandbytes"):
+            if _again(subject, chosen, replace(wishes, quantization=name), length):
+                found.append({"change": "quantization", "value": name, "text": f"it fits with {name} weights"})
+                break
+    count = _nodes(subject, chosen, wishes, length)
+    if count:
+        found.append({"change": "nodes", "value": count, "text": f"it fits on {count} such nodes"})
+    return found
+
+
+def _length(subject: Subject, chosen: Candidate, wishes: Wishes, most: int) -> int | None:
+    def fits(length: int) -> bool:
+        return evaluate(subject, chosen.model, chosen.layout, wishes, length).fits
+
+    if fits(most):
+        return most
+    low, high = _SHORTEST, most
+    if high <= low or not fits(low):
+        return None
+    while high - low > _SHORTEST:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low // _SHORTEST * _SHORTEST
+
+
+def _again(subject: Subject, chosen: Candidate, wishes: Wishes, length: int) -> bool:
+    other = subject_of(subject.config, wishes, subject.checkpoint)
+    return evaluate(other, chosen.model, chosen.layout, wishes, length).fits
+
+
+def _nodes(subject: Subject, chosen: Candidate, wishes: Wishes, length: int) -> int | None:
+    free = replace(wishes, tensor_parallel_size=None, pipeline_parallel_size=None)
+    count = chosen.layout.nodes.count
+    while count < _MOST_NODES:
+        count += 1
+        nodes: Nodes = replace(chosen.layout.nodes, count=count)
+        found, _ = all_of(subject, nodes, chosen.layout.link, free, length)
+        if any(candidate.fits for candidate in found):
+            return count
+    return None
