@@ -64,7 +64,7 @@ def _tensor_reason(chosen: Candidate) -> str:
     if chosen.layout.tensor == 1:
         return "each layer stays whole on one GPU: ranks do not wait for each other"
     share = 100 * chosen.single.all_reduce_share
-    return f"each GPU reads a share of every layer; ranks wait for the link for {share:.0f} % of a token's time"
+    return f"each GPU reads a share of every layer; ranks wait for the link for {share:.1f} % of a token's time"
 
 
 def _pipeline_reason(chosen: Candidate) -> str:

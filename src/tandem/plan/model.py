@@ -120,6 +120,8 @@ class Model:
     last: tuple[Tensor, ...] = ()
     vision: tuple[Tensor, ...] = ()
     notes: tuple[str, ...] = ()
+    #: Of a family without attention, where prompts are never shared.
+    attention_free: bool = False
     #: The type that the model asks for its recurrent state, unless the user chooses.
     recurrent_dtype: str | None = None
     #: Of embedding, first, last and head: what vLLM keeps on every stage of this family.

@@ -59,7 +59,7 @@ def _choice(chosen: Candidate, wishes: Wishes) -> Iterator[str]:
     if layout.nodes_per_stage > 1:
         yield (
             f"{len(chosen.model.layers)} layers wait for the link twice per token: "
-            f"{100 * chosen.single.all_reduce_share:.0f} % of the time of one answer"
+            f"{100 * chosen.single.all_reduce_share:.1f} % of the time of one answer"
         )
 
 

@@ -62,17 +62,13 @@ def subject_of(config: Config, wishes: Wishes, checkpoint: Checkpoint | None = N
             "--mamba-ssm-cache-dtype"
         )
     form = kv.Format(size, KV_DTYPE_BYTES[kv_dtype], DTYPE_BYTES[recurrent], wishes.block_size)
-    form = replace(form, prefix_caching=wishes.enable_prefix_caching and not _only_state(whole))
+    form = replace(form, prefix_caching=wishes.enable_prefix_caching and not whole.attention_free)
     scheme = _scheme(config, wishes, size, checkpoint)
     subject = Subject(config, dtype, kv_dtype, recurrent, scheme, form, checkpoint, wishes.images)
     subject.notes += whole.notes
     if checkpoint is not None:
         _use(subject, whole, checkpoint)
     return subject
-
-
-def _only_state(model: Model) -> bool:
-    return all(cache.kind == "state" for layer in model.layers for cache in layer.caches)
 
 
 def _dtype(config: Config, wishes: Wishes) -> str:

@@ -63,7 +63,7 @@ def _speed(plan: Plan) -> Iterator[str]:
     yield (
         f"  one answer: {plan['decode_ceiling_tokens_per_s']:g} tokens/s at its beginning, "
         f"{plan['decode_ceiling_at_max_model_len_tokens_per_s']:g} at the end of the context; "
-        f"{100 * plan['allreduce_share']:.0f} % of it waiting for the link"
+        f"{100 * plan['allreduce_share']:.1f} % of it waiting for the link"
     )
     together = plan["throughput_ceiling_tokens_per_s"]
     yield f"  {plan['throughput_sequences']} answers at once: {together:g} tokens/s in all"

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tandem.errors import TandemError
 from tandem.plan.architectures.family import VOCABULARY_MULTIPLE
@@ -117,13 +117,21 @@ def _index(path: Path) -> Checkpoint:
 def _headers(path: Path) -> dict[str, int]:
     try:
         with path.open("rb") as stream:
-            length = struct.unpack("<Q", stream.read(8))[0]
-            header = json.loads(stream.read(min(length, _LONGEST_HEADER_BYTES)))
+            header = _header(stream)
         return {name: _size(entry) for name, entry in header.items() if name != "__metadata__"}
     except OSError as error:
         raise TandemError(f"--weights {path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise TandemError(f"--weights {path} is no safetensors file ({error}); download it again") from error
+
+
+def _header(stream: BinaryIO) -> dict[str, Any]:
+    length = struct.unpack("<Q", stream.read(8))[0]
+    content = stream.read(min(length, _LONGEST_HEADER_BYTES))
+    if len(content) != length:
+        raise ValueError(f"a header of {length} bytes, of which {len(content)} are there")
+    header: dict[str, Any] = json.loads(content)
+    return header
 
 
 def _size(entry: Mapping[str, Any]) -> int:

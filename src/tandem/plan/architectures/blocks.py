@@ -123,7 +123,9 @@ class Attention:
         if self.sinks:
             tensors.append(Tensor(own))
         window = self.window(config) if self.window else None
-        cache = Cache(self.kind, 2 * kv * dim, window_tokens=window)
+        # Layers said to have a window remember everything if there is none.
+        kind: CacheKind = "full" if window == 0 else self.kind
+        cache = Cache(kind, 2 * kv * dim, window_tokens=window or None)
         return Part(tuple(tensors), () if self.shared else (cache,), 1, queries + 2 * kv * dim)
 
     def _norms(self, config: Config, own: int, kv: int, dim: int) -> tuple[Tensor, ...]:
@@ -252,7 +254,8 @@ class Latent:
             tensors += [
                 *linear(query_rank, index_heads * index_dim),
                 *linear(width, index_dim),
-                *norm(index_dim, bias=True),
+                # Weight and bias of its norm.
+                Tensor(index_dim, copies=2, float32=True),
                 Tensor(index_heads, width),
             ]
             # FP8 keys with one float32 scale for each 128 of them.

@@ -106,7 +106,7 @@ GEMMA = Family(
     ("GemmaForCausalLM",),
     uniform("full", "mlp"),
     {
-        "full": replace(BIASED, kv_heads=kv_heads_of(16), head_dim=head_dim_of(256)),
+        "full": Attention(kv_heads=kv_heads_of(16), head_dim=head_dim_of(256)),
         "mlp": Mlp(),
     },
     tied=True,
@@ -118,6 +118,7 @@ GEMMA2 = Family(
     {**attentions(_GEMMA2, 4096), "mlp": Mlp()},
     norms=Norms(per_layer=4),
     tied=True,
+    tied_fixed=True,
 )
 _GEMMA3_HEADS = key("num_attention_heads", absent=8)
 GEMMA3 = Family(
@@ -143,13 +144,14 @@ VAULT_GEMMA = Family(
 _GLM = Attention(qkv_bias=flag("attention_bias", True), kv_heads=kv_heads_of(2), head_dim=head_dim_of(128))
 GLM = Family(("GlmForCausalLM",), uniform("full", "mlp"), {"full": _GLM, "mlp": Mlp()})
 GLM4 = Family(("Glm4ForCausalLM",), uniform("full", "mlp"), {"full": _GLM, "mlp": Mlp()}, norms=Norms(per_layer=4))
-_COHERE = replace(BIASED, qk_norm=qk_norm("heads", flag("use_qk_norm")))
+_COHERE = Attention(qk_norm=qk_norm("heads", flag("use_qk_norm")))
 COHERE = Family(
     ("CohereForCausalLM",),
     uniform("full", "mlp"),
     {"full": _COHERE, "mlp": Mlp()},
     norms=Norms(per_layer=1),
     tied=True,
+    tied_fixed=True,
 )
 COHERE2 = Family(
     ("Cohere2ForCausalLM",),
@@ -158,6 +160,7 @@ COHERE2 = Family(
     {**attentions(_COHERE, 4096, more=1), "mlp": Mlp()},
     norms=Norms(per_layer=1),
     tied=True,
+    tied_fixed=True,
 )
 GRANITE = Family(("GraniteForCausalLM",), uniform("full", "mlp"), {"full": BIASED, "mlp": Mlp(bias=flag("mlp_bias"))})
 OLMO = Family(("OlmoForCausalLM",), uniform("full", "mlp"), {"full": BIASED, "mlp": Mlp()}, norms=Norms(weight=False))
@@ -208,10 +211,8 @@ ERNIE = Family(
     ("Ernie4_5ForCausalLM",),
     uniform("full", "mlp"),
     {
-        "full": Attention(
-            qkv_bias=flag("use_bias"), o_bias=flag("use_bias"), kv_heads=kv_heads_of(2), head_dim=head_dim_of(128)
-        ),
-        "mlp": Mlp(bias=flag("use_bias")),
+        "full": Attention(kv_heads=kv_heads_of(2), head_dim=head_dim_of(128)),
+        "mlp": Mlp(),
     },
     tied=True,
 )

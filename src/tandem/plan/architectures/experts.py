@@ -13,7 +13,7 @@ from tandem.plan.architectures.blocks import (
     kv_heads_of,
     qk_norm,
 )
-from tandem.plan.architectures.dense import BIASED, attentions
+from tandem.plan.architectures.dense import BIASED, PLAIN, attentions
 from tandem.plan.architectures.family import ALL_ENDS, Family, Norms
 from tandem.plan.architectures.patterns import (
     after,
@@ -86,7 +86,7 @@ QWEN2_MOE = Family(
     ("Qwen2MoeForCausalLM",),
     _qwen,
     {
-        "full": Attention(qkv_bias=flag("qkv_bias", True), kv_heads=kv_heads_of(16)),
+        "full": Attention(qkv_bias=always, kv_heads=kv_heads_of(16)),
         "mlp": Mlp(),
         "moe": Experts(
             experts=key("num_experts", absent=60),
@@ -120,12 +120,13 @@ PHI_MOE = Family(
     ("PhiMoEForCausalLM",),
     columns(windowed(), "moe"),
     {
-        **attentions(replace(BIASED, kv_heads=kv_heads_of(8))),
+        **attentions(Attention(qkv_bias=always, o_bias=always, kv_heads=kv_heads_of(8))),
         "moe": replace(_WIDE, experts=key("num_local_experts", absent=16), active=key("num_experts_per_tok", absent=2)),
     },
     norms=Norms(bias=True),
-    head_bias=flag("lm_head_bias"),
+    head_bias=always,
     everywhere=ALL_ENDS,
+    tied_fixed=True,
 )
 GPT_OSS = Family(
     ("GptOssForCausalLM",),
@@ -163,18 +164,19 @@ GLM4_MOE = Family(
             correction=always,
         ),
     },
+    tied_fixed=True,
 )
 GRANITE_MOE = Family(
     ("GraniteMoeForCausalLM",),
     uniform("full", "moe"),
-    {"full": BIASED, "moe": _WIDE},
+    {"full": PLAIN, "moe": _WIDE},
     everywhere=ALL_ENDS,
 )
 GRANITE_MOE_SHARED = Family(
     ("GraniteMoeSharedForCausalLM",),
     uniform("full", "moe"),
     {
-        "full": BIASED,
+        "full": PLAIN,
         "moe": replace(_WIDE, shared_width=key("shared_intermediate_size", default=0, least=0)),
     },
     everywhere=ALL_ENDS,
@@ -187,6 +189,7 @@ OLMOE = Family(
     uniform("full", "moe"),
     {"full": Attention(qk_norm=qk_norm("full")), "moe": _OLMOE},
     everywhere=ALL_ENDS,
+    tied_fixed=True,
 )
 FLEX_OLMO = Family(
     ("FlexOlmoForCausalLM",),
@@ -216,9 +219,8 @@ LLAMA4 = Family(
     ("Llama4ForCausalLM",),
     _llama4_layers,
     {
-        "full": replace(BIASED, kv_heads=kv_heads_of(8), head_dim=head_dim_of(128)),
-        "chunked": replace(
-            BIASED,
+        "full": Attention(kv_heads=kv_heads_of(8), head_dim=head_dim_of(128)),
+        "chunked": Attention(
             kv_heads=kv_heads_of(8),
             head_dim=head_dim_of(128),
             kind="chunked",
@@ -237,7 +239,7 @@ ERNIE_MOE = Family(
     ("Ernie4_5_MoeForCausalLM",),
     _ernie_layers,
     {
-        "full": Attention(qkv_bias=flag("use_bias"), o_bias=flag("use_bias"), kv_heads=kv_heads_of(4)),
+        "full": Attention(qkv_bias=flag("use_bias"), kv_heads=kv_heads_of(4)),
         "mlp": Mlp(bias=flag("use_bias")),
         "moe": Experts(
             experts=key("moe_num_experts", absent=64),
@@ -265,17 +267,16 @@ MINIMAX_M2 = Family(
     ("MiniMaxM2ForCausalLM",),
     uniform("full", "moe"),
     {
-        "full": Attention(
-            kv_heads=kv_heads_of(8), head_dim=head_dim_of(128), qk_norm=qk_norm("full", flag("use_qk_norm", True))
-        ),
+        "full": Attention(kv_heads=kv_heads_of(8), head_dim=head_dim_of(128), qk_norm=qk_norm("full")),
         "moe": replace(_WIDE, experts=key("num_local_experts", absent=256), router_float32=True, correction=always),
     },
+    tied_fixed=True,
 )
 SOLAR_OPEN = Family(
     ("SolarOpenForCausalLM",),
     uniform("full", "moe"),
     {
-        "full": replace(BIASED, kv_heads=kv_heads_of(8), head_dim=head_dim_of(128)),
+        "full": Attention(qkv_bias=flag("attention_bias"), kv_heads=kv_heads_of(8), head_dim=head_dim_of(128)),
         "moe": replace(
             _times("n_shared_experts", "moe_intermediate_size", 1), experts=key("n_routed_experts", absent=128)
         ),
@@ -290,6 +291,43 @@ MELLUM = Family(
         ),
         "moe": Experts(experts=key("num_local_experts", "num_experts", absent=64)),
     },
+)
+
+DOTS1 = Family(
+    ("Dots1ForCausalLM",),
+    columns("full", after(key("first_k_dense_replace", absent=0, least=0))),
+    {
+        "full": replace(BIASED, kv_heads=kv_heads_of(32), qk_norm=qk_norm("head")),
+        "mlp": Mlp(),
+        "moe": replace(_times("n_shared_experts", "moe_intermediate_size"), experts=key("n_routed_experts")),
+    },
+    refuse=lambda config: "windows of this family were not verified" if config.has("sliding_window") else None,
+)
+AFMOE = Family(
+    ("AfmoeForCausalLM",),
+    columns(
+        layer_types(default=every(key("global_attn_every_n_layers", default=4))),
+        after(key("num_dense_layers", absent=1, least=0)),
+    ),
+    {
+        **attentions(
+            Attention(kv_heads=kv_heads_of(16), head_dim=head_dim_of(128), qk_norm=qk_norm("head"), gate_matrix=True),
+            1024,
+        ),
+        "mlp": Mlp(),
+        "moe": Experts(
+            experts=key("num_experts", absent=64),
+            active=key("num_experts_per_tok", absent=6),
+            width=key("moe_intermediate_size", absent=1408),
+            shared_width=lambda config: (
+                config.number("num_shared_experts", default=2, least=0)
+                * config.number("moe_intermediate_size", default=1408)
+            ),
+            router_float32=True,
+            correction=always,
+        ),
+    },
+    norms=Norms(per_layer=4),
 )
 
 FAMILIES = tuple(value for value in list(globals().values()) if isinstance(value, Family))

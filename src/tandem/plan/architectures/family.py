@@ -61,6 +61,8 @@ class Family:
     #: Other tensors at the beginning and at the end.
     first: Block | None = None
     last: Block | None = None
+    #: No layer has attention, and prompts are never shared.
+    attention_free: bool = False
     #: What vLLM keeps on every pipeline stage instead of on the first or the last.
     everywhere: tuple[str, ...] = ()
     recurrent_dtype: Callable[[Config], str | None] = lambda _config: None
@@ -109,4 +111,5 @@ class Family:
             last=(*self.norms.last(hidden), *last),
             recurrent_dtype=self.recurrent_dtype(config),
             everywhere=self.everywhere,
+            attention_free=self.attention_free,
         )

@@ -39,7 +39,7 @@ _SHARED_EXPERTS = Experts(
 
 def _next_attention(kv_heads: int) -> Attention:
     return Attention(
-        qkv_bias=flag("attention_bias"),
+        qkv_bias=flag("qkv_bias"),
         kv_heads=kv_heads_of(kv_heads),
         head_dim=head_dim_of(256),
         qk_norm=qk_norm("head"),
@@ -79,6 +79,12 @@ def _letters(config: Config) -> list[tuple[str, ...]]:
     if not pattern or set(pattern) - set(names):
         config.refuse("hybrid_override_pattern", f"a text of the letters {' '.join(names)}")
     return [(names[letter],) for letter in pattern]
+
+
+def _nemotron_refuses(config: Config) -> str | None:
+    if any("moe" in layer for layer in _letters(config)):
+        return "its mixture of experts was not verified"
+    return "windows of this family were not verified" if config.has("sliding_window") else None
 
 
 def _lfm2_width(config: Config) -> int:
@@ -123,6 +129,7 @@ QWEN3_NEXT = Family(
         ),
     },
     everywhere=ALL_ENDS,
+    tied_fixed=True,
 )
 QWEN3_5 = Family(
     ("Qwen3_5ForCausalLM",),
@@ -156,6 +163,7 @@ MAMBA = Family(
     {"recurrent": _MAMBA},
     norms=Norms(per_layer=1),
     tied=True,
+    attention_free=True,
 )
 MAMBA2 = Family(
     ("Mamba2ForCausalLM",),
@@ -172,6 +180,7 @@ MAMBA2 = Family(
     },
     norms=Norms(per_layer=1),
     everywhere=ALL_ENDS,
+    attention_free=True,
 )
 JAMBA = Family(
     ("JambaForCausalLM",),
@@ -202,6 +211,7 @@ JAMBA = Family(
             experts=key("num_experts", absent=16), active=key("num_experts_per_tok", absent=2), width=intermediate_size
         ),
     },
+    tied_fixed=True,
     everywhere=ALL_ENDS,
 )
 _GRANITE_SHARED = key("shared_intermediate_size", absent=1024)
@@ -236,7 +246,7 @@ FALCON_H1 = Family(
     ("FalconH1ForCausalLM",),
     uniform("full", "recurrent", "mlp"),
     {
-        "full": replace(BIASED, kv_heads=kv_heads_of(8)),
+        "full": Attention(kv_heads=kv_heads_of(8)),
         "recurrent": Mamba2(
             heads=key("mamba_n_heads", absent=128),
             head_dim=lambda config: (
@@ -252,14 +262,14 @@ FALCON_H1 = Family(
             bias=flag("mamba_proj_bias"),
             norm=flag("mamba_rms_norm"),
         ),
-        "mlp": Mlp(bias=flag("mlp_bias")),
+        "mlp": Mlp(),
     },
 )
 NEMOTRON_H = Family(
     ("NemotronHForCausalLM",),
     _letters,
     {
-        "full": replace(BIASED, kv_heads=kv_heads_of(8), head_dim=head_dim_of(128)),
+        "full": Attention(kv_heads=kv_heads_of(8), head_dim=head_dim_of(128)),
         "recurrent": Mamba2(
             heads=key("mamba_num_heads", absent=128),
             head_dim=key("mamba_head_dim", absent=64),
@@ -273,10 +283,9 @@ NEMOTRON_H = Family(
     },
     norms=Norms(per_block=True),
     recurrent_dtype=lambda config: config.word("mamba_ssm_cache_dtype", "float32"),
-    refuse=lambda config: (
-        "its mixture of experts was not verified" if any("moe" in layer for layer in _letters(config)) else None
-    ),
+    refuse=_nemotron_refuses,
     everywhere=ALL_ENDS,
+    tied_fixed=True,
 )
 _LFM2_ATTENTION = Attention(kv_heads=kv_heads_of(8), qk_norm=qk_norm("head"))
 LFM2 = Family(
@@ -284,6 +293,7 @@ LFM2 = Family(
     columns(layer_types(default=_lfm2_types), "mlp"),
     {"full": _LFM2_ATTENTION, "recurrent": ShortConv(), "mlp": Mlp(width=_lfm2_width)},
     tied=True,
+    tied_fixed=True,
 )
 LFM2_MOE = Family(
     ("Lfm2MoeForCausalLM",),
@@ -300,6 +310,7 @@ LFM2_MOE = Family(
         ),
     },
     tied=True,
+    tied_fixed=True,
 )
 
 FAMILIES = tuple(value for value in list(globals().values()) if isinstance(value, Family))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tandem.plan.architectures.blocks import Experts, Latent, Mlp
 from tandem.plan.architectures.family import Family
 from tandem.plan.architectures.patterns import after, columns, layer_count, layer_types, uniform
-from tandem.plan.config import Config, flag, key
+from tandem.plan.config import Config, key
 
 
 def _sparse(config: Config) -> list[str]:
@@ -17,7 +17,7 @@ def _sparse(config: Config) -> list[str]:
 
 
 def _lite_feeds(config: Config) -> list[str]:
-    if config.has("mlp_layer_types"):
+    if config.has("mlp_layer_types") and not config.has("first_k_dense_replace"):
         return layer_types(names={"dense": "mlp", "sparse": "moe"}, key_name="mlp_layer_types")(config)
     return after(key("first_k_dense_replace", default=1, least=0))(config)
 
@@ -33,16 +33,18 @@ _EXPERTS = Experts(
     ),
     correction=_corrected,
 )
-_ATTENTION = Latent(o_bias=flag("attention_bias"))
+_ATTENTION = Latent()
 DEEPSEEK = Family(
     ("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"),
     columns("latent", _sparse),
     {"latent": _ATTENTION, "mlp": Mlp(), "moe": _EXPERTS},
+    tied_fixed=True,
 )
 DEEPSEEK_SPARSE = Family(
     ("DeepseekV32ForCausalLM",),
     columns("latent", _sparse),
     {"latent": replace(_ATTENTION, indexed=True), "mlp": Mlp(), "moe": _EXPERTS},
+    tied_fixed=True,
 )
 GLM4_MOE_LITE = Family(
     ("Glm4MoeLiteForCausalLM",),
@@ -52,6 +54,7 @@ GLM4_MOE_LITE = Family(
         "mlp": Mlp(),
         "moe": replace(_EXPERTS, router_float32=True, correction=lambda _config: True),
     },
+    tied_fixed=True,
 )
 MINICPM3 = Family(
     ("MiniCPM3ForCausalLM",),
@@ -59,7 +62,13 @@ MINICPM3 = Family(
     {"latent": Latent(expanded=True), "mlp": Mlp()},
     tied=True,
 )
-YOUTU = Family(("YoutuForCausalLM",), uniform("latent", "mlp"), {"latent": _ATTENTION, "mlp": Mlp()}, tied=True)
+YOUTU = Family(
+    ("YoutuForCausalLM",),
+    uniform("latent", "mlp"),
+    {"latent": _ATTENTION, "mlp": Mlp()},
+    tied=True,
+    refuse=lambda config: "biases of its attention were not verified" if config.flag("attention_bias") else None,
+)
 
 
 FAMILIES = tuple(value for value in list(globals().values()) if isinstance(value, Family))

@@ -123,4 +123,4 @@ def window_size(config: Config, absent: int | None = None) -> int:
 
 def window_of(absent: int | None = None, more: int = 0) -> Number:
     """Return a reader of the window."""
-    return lambda config: (window_size(config, absent) or config.number("sliding_window")) + more
+    return lambda config: window_size(config, absent) and window_size(config, absent) + more

@@ -12,6 +12,7 @@ from tandem.plan.model import Model
 
 #: Which module knows a family: only that is imported, as a plan is asked for while somebody waits.
 MODULES: dict[str, str] = {
+    "AfmoeForCausalLM": "experts",
     "ApertusForCausalLM": "dense",
     "ArceeForCausalLM": "dense",
     "BloomForCausalLM": "older",
@@ -21,6 +22,7 @@ MODULES: dict[str, str] = {
     "DeepseekV2ForCausalLM": "latent",
     "DeepseekV32ForCausalLM": "latent",
     "DeepseekV3ForCausalLM": "latent",
+    "Dots1ForCausalLM": "experts",
     "Ernie4_5ForCausalLM": "dense",
     "Ernie4_5_MoeForCausalLM": "experts",
     "Exaone4ForCausalLM": "dense",
@@ -36,6 +38,7 @@ MODULES: dict[str, str] = {
     "GPTNeoXForCausalLM": "older",
     "Gemma2ForCausalLM": "dense",
     "Gemma3ForCausalLM": "dense",
+    "Gemma3nForCausalLM": "gemma3n",
     "GemmaForCausalLM": "dense",
     "Glm4ForCausalLM": "dense",
     "Glm4MoeForCausalLM": "experts",
@@ -93,6 +96,8 @@ MODULES: dict[str, str] = {
 MULTIMODAL = (
     "Gemma3ForConditionalGeneration",
     "Llama4ForConditionalGeneration",
+    "LlavaForConditionalGeneration",
+    "Mistral3ForConditionalGeneration",
     "Qwen2VLForConditionalGeneration",
     "Qwen2_5_VLForConditionalGeneration",
     "Qwen3VLForConditionalGeneration",
@@ -147,10 +152,11 @@ def _build_multimodal(config: Config, name: str, ranks: int, *, images: bool) ->
     from tandem.plan.architectures.multimodal import WRAPPERS
 
     wrapper, text = WRAPPERS[name], text_section(config)
-    tied = None
-    if not text.has("tie_word_embeddings") and config.has("tie_word_embeddings"):
-        tied = config.flag("tie_word_embeddings")
-    model = family_of(wrapper.text).build(text, name, ranks, tied=tied)
+    # Whatever the language model's section says, vLLM goes by the top.
+    tied = config.flag("tie_word_embeddings", wrapper.tied)
+    if wrapper.tied_by_text:
+        tied = tied or text.flag("tie_word_embeddings")
+    model = family_of(wrapper.text_architecture(text)).build(text, name, ranks, tied=tied)
     vision = config.section("vision_config")
     if not images:
         return model
@@ -159,4 +165,4 @@ def _build_multimodal(config: Config, name: str, ranks: int, *, images: bool) ->
             f"{config.where}: {name} has a vision tower, and vision_config is missing; take the config.json that lies "
             "beside the weights, or plan with --text-only"
         )
-    return replace(model, vision=wrapper.tower.build(vision, model.hidden_size, ranks))
+    return replace(model, vision=wrapper.tower.build(vision, config, model.hidden_size, ranks))

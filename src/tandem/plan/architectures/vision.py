@@ -15,8 +15,8 @@ vision_inner = key("intermediate_size")
 class Tower(Protocol):
     """What a multimodal model has beside its language model."""
 
-    def build(self, config: Config, hidden: int, ranks: int) -> tuple[Tensor, ...]:
-        """Return its tensors on one of ``ranks``; ``hidden`` is the language model's width."""
+    def build(self, config: Config, whole: Config, hidden: int, ranks: int) -> tuple[Tensor, ...]:
+        """Return its tensors on one of ``ranks``; ``whole`` is all of the config, ``hidden`` the text's width."""
 
 
 def _plain(outputs: int, inputs: int = 1) -> Tensor:
@@ -56,7 +56,7 @@ class QwenTower:
     positions: bool = True
     patch_size: int = 16
 
-    def build(self, config: Config, hidden: int, ranks: int) -> tuple[Tensor, ...]:
+    def build(self, config: Config, whole: Config, hidden: int, ranks: int) -> tuple[Tensor, ...]:  # noqa: ARG002
         """Return its tensors on one of ``ranks``."""
         width, depth = self.width(config), config.number("depth")
         patch = config.number("patch_size", default=self.patch_size)
@@ -83,7 +83,7 @@ class QwenTower:
 class SiglipTower:
     """Gemma 3's tower, and its projection."""
 
-    def build(self, config: Config, hidden: int, ranks: int) -> tuple[Tensor, ...]:
+    def build(self, config: Config, whole: Config, hidden: int, ranks: int) -> tuple[Tensor, ...]:  # noqa: ARG002
         """Return its tensors on one of ``ranks``."""
         width, inner = config.number("hidden_size", default=768), config.number("intermediate_size", default=3072)
         patch, image = config.number("patch_size", default=16), config.number("image_size", default=224)
@@ -103,7 +103,7 @@ class SiglipTower:
 class Llama4Tower:
     """Llama 4's tower, its adapter and its projection."""
 
-    def build(self, config: Config, hidden: int, ranks: int) -> tuple[Tensor, ...]:
+    def build(self, config: Config, whole: Config, hidden: int, ranks: int) -> tuple[Tensor, ...]:  # noqa: ARG002
         """Return its tensors on one of ``ranks``."""
         width, inner = config.number("hidden_size", default=768), config.number("intermediate_size", default=5632)
         patch, image = config.number("patch_size", default=14), config.number("image_size", default=448)
@@ -123,3 +123,54 @@ class Llama4Tower:
             _plain(out, own),
             _plain(share(hidden, ranks, "the hidden size"), config.number("vision_output_dim", default=7680)),
         )
+
+
+@dataclass(frozen=True)
+class PixtralTower:
+    """Mistral's tower, a merger of neighbouring patches, and a projection."""
+
+    def build(self, config: Config, whole: Config, hidden: int, ranks: int) -> tuple[Tensor, ...]:
+        """Return its tensors on one of ``ranks``."""
+        width, inner = config.number("hidden_size", default=1024), config.number("intermediate_size", default=4096)
+        patch, layers = config.number("patch_size", default=16), config.number("num_hidden_layers", default=24)
+        own, narrow = share(width, ranks, "the vision tower's width"), share(inner, ranks, "its inner width")
+        merged = width * whole.number("spatial_merge_size", default=2) ** 2
+        block = [_plain(3 * own, width), _plain(width, own), _plain(2 * narrow, width), _plain(width, narrow)]
+        bias = whole.flag("multimodal_projector_bias")
+        return (
+            _plain(width, 3 * patch * patch),
+            *_repeat([*block, _plain(2 * width)], layers),
+            _plain(2 * width),
+            _plain(width, merged),
+            *_projector(width, hidden, ranks, bias=bias),
+        )
+
+
+@dataclass(frozen=True)
+class ClipTower:
+    """LLaVA's tower: only as many layers as its projection looks at."""
+
+    def build(self, config: Config, whole: Config, hidden: int, ranks: int) -> tuple[Tensor, ...]:
+        """Return its tensors on one of ``ranks``."""
+        if config.word("model_type", "clip_vision_model") != "clip_vision_model":
+            config.refuse("model_type", "clip_vision_model; other towers of this architecture were not verified")
+        width, inner = config.number("hidden_size", default=768), config.number("intermediate_size", default=3072)
+        patch, image = config.number("patch_size", default=32), config.number("image_size", default=224)
+        layers = config.number("num_hidden_layers", default=12)
+        chosen = -2 if whole.raw("vision_feature_layer") is None else whole.raw("vision_feature_layer")
+        if not isinstance(chosen, int) or not -layers <= chosen < 0:
+            whole.refuse("vision_feature_layer", f"a whole number from {-layers} to -1")
+        bias = whole.flag("multimodal_projector_bias", True)
+        return (
+            _plain(width),
+            _plain(width, 3 * patch * patch),
+            _plain((image // patch) ** 2 + 1, width),
+            _plain(2 * width),
+            *_repeat(_block(width, inner, ranks, gated=False, norm_bias=True), layers + 1 + chosen),
+            *_projector(width, hidden, ranks, bias=bias),
+        )
+
+
+def _projector(width: int, hidden: int, ranks: int, *, bias: bool) -> list[Tensor]:
+    own = share(hidden, ranks, "the hidden size")
+    return [_plain(own, width), _plain(hidden, own), *([_plain(own), _plain(hidden)] if bias else [])]

@@ -9,6 +9,7 @@ from tandem.plan.request import GIB, Link, Nodes, Wishes
 FIXTURES = Path(__file__).parents[3] / "fixtures/plan"
 MEASURED = json.loads((FIXTURES / "vllm-0.32-measured.json").read_text())
 COUNTED = json.loads((FIXTURES / "vllm-0.32-counted.json").read_text())
+VARIANTS = json.loads((FIXTURES / "vllm-0.32-variants.json").read_text())
 #: Bytes of KV memory of every run in both files, and how they were run.
 KV_MEMORY_BYTES = 100675641
 #: The processor's blocks of these runs; those of latent attention are smaller.

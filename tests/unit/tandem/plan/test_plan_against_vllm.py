@@ -1,11 +1,14 @@
 """Our arithmetic against vLLM 0.32's own numbers.
 
 ``vllm-0.32-measured.json`` comes of engines that were started; ``vllm-0.32-counted.json`` of vLLM's own classes, built
-without memory for their parameters, whose caches vLLM's own code then laid out.
+without memory for their parameters, whose caches vLLM's own code then laid out. ``vllm-0.32-variants.json`` is the same
+after one key of a config was turned round or left out.
 """
 
+import copy
+
 import pytest
-from plan_models import BLOCK_TOKENS, COUNTED, KV_MEMORY_BYTES, LATENT_BLOCK_TOKENS, MEASURED, config
+from plan_models import BLOCK_TOKENS, COUNTED, KV_MEMORY_BYTES, LATENT_BLOCK_TOKENS, MEASURED, VARIANTS, config
 
 from tandem.plan import kv
 from tandem.plan.architectures import registry
@@ -68,6 +71,19 @@ def test_models_that_were_cut_in_two(case):
     plan = plan_like(case, 2)
     assert plan["weight_bytes_per_rank"] == case["weight_bytes_of_two"]
     assert plan["kv_capacity_tokens"] == case["kv_capacity_tokens_of_two"]
+
+
+@pytest.mark.parametrize("case", VARIANTS, ids=lambda case: case["name"])
+def test_a_key_turned_round_or_left_out(case):
+    values = copy.deepcopy(next(other["config"] for other in COUNTED if other["name"] == case["of"]))
+    section = values.get("text_config", values)
+    for keys, changed, dropped in ((section, "set", "drop"), (values, "set_top", "drop_top")):
+        keys.update(case.get(changed, {}))
+        for name in case.get(dropped, ()):
+            keys.pop(name, None)
+    plan = plan_like(case | {"config": values})
+    names = ("weight_bytes", "kv_bytes_per_token", "kv_window", "kv_capacity_tokens")
+    assert {name: plan[name] for name in names} == {name: case[name] for name in names}
 
 
 def test_every_family_was_compared():

@@ -1,7 +1,7 @@
 """The examples of the article that this project grew from, with its errors put right and named."""
 
 import pytest
-from plan_models import DEEPSEEK_V3, LINK, LLAMA_405B, LLAMA_70B, PAIR, QWEN35_122B, config, llama
+from plan_models import DEEPSEEK_V3, LINK, LLAMA_70B, LLAMA_405B, PAIR, QWEN35_122B, config, llama
 
 from tandem.plan import speed
 from tandem.plan.plan import make_plan

@@ -1,0 +1,95 @@
+"""``tandem plan`` as it is typed."""
+
+import json
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+from plan_models import LLAMA_70B
+from test_plan_document import SCHEMA
+
+from tandem import cli
+
+HARDWARE = [
+    *("--nodes", "2", "--gpus-per-node", "1", "--gpu-memory-gib", "108", "--memory-bandwidth-gb-per-s", "215"),
+    *("--link-gbit-per-s", "54", "--link-latency-usec", "5", "--max-model-len", "32768", "--max-num-seqs", "16"),
+]
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(LLAMA_70B))
+    return str(path)
+
+
+def test_json(model, capsys):
+    assert cli.main(["plan", "--config", model, *HARDWARE, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, SCHEMA)
+    assert document["fits"]
+    assert document["flags"]["max_num_seqs"] == 16
+
+
+def test_table(model, capsys):
+    assert cli.main(["plan", "--config", model, *HARDWARE]) == 0
+    out = capsys.readouterr().out
+    assert "LlamaForCausalLM, 70.55 billion parameters" in out
+    assert "kv_cache_memory_bytes" in out
+
+
+def test_status_of_what_does_not_fit(model, capsys):
+    small = [*HARDWARE, "--gpu-memory-gib", "20"]
+    assert cli.main(["plan", "--config", model, *small]) == 0
+    assert "DOES NOT FIT" in capsys.readouterr().out
+    assert cli.main(["plan", "--config", model, *small, "--check"]) == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--gpu-memory-gib", "-1"],
+        ["--gpu-memory-gib", "nan"],
+        ["--gpu-memory-gib", "inf"],
+        ["--memory-bandwidth-gb-per-s", "0"],
+        ["--link-latency-usec", "-5"],
+        ["--link-gbit-per-s", "0"],
+        ["--nodes", "0"],
+        ["--nodes", "-2"],
+        ["--gpus-per-node", "0"],
+        ["--max-model-len", "-1"],
+        ["--max-num-seqs", "0"],
+        ["--tensor-parallel-size", "3"],
+        ["--gpu-tflops", "-1"],
+        ["--gpu-memory-utilization", "2"],
+        ["--kv-cache-memory-bytes", "-4"],
+        ["--dtype", "int3"],
+        ["--weights", "/nonexistent/index.json"],
+        ["--config", "/nonexistent/config.json"],
+    ],
+    ids=" ".join,
+)
+def test_nonsense_is_one_line_and_status_2(model, capsys, given):
+    assert cli.main(["plan", "--config", model, *HARDWARE, *given]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("tandem: error: ")
+    assert err.count("\n") == 1
+    assert given[0] in err
+
+
+def test_half_a_link(model, capsys):
+    given = ["--gpu-memory-gib", "108", "--memory-bandwidth-gb-per-s", "215", "--link-gbit-per-s", "54"]
+    assert cli.main(["plan", "--config", model, *given]) == 2
+    assert "give both" in capsys.readouterr().err
+
+
+def test_nothing_heavy_is_imported(model):
+    script = (
+        "import sys\nfrom tandem import cli\n"
+        f"cli.main(['plan', '--config', {model!r}, *{HARDWARE!r}, '--json'])\n"
+        "heavy = {'torch', 'vllm', 'ansible', 'numpy', 'transformers', 'yaml', 'matplotlib'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert ran.stderr.strip() == "[]"
