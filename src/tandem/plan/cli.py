@@ -60,7 +60,7 @@ def _add_wishes(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dtype", default="auto", metavar="TYPE", help="auto, bfloat16, float16 or float32")
     group.add_argument("--kv-cache-dtype", default="auto", metavar="TYPE", help="auto, fp8, bfloat16, ...")
     group.add_argument("--mamba-ssm-cache-dtype", default="auto", metavar="TYPE", help="type of recurrent states")
-    group.add_argument("--quantization", metavar="NAME", help="quantise weights that are not: fp8 or bitsandbytes")
+    group.add_argument("--quantization", metavar="NAME", help="quantise weights that are not: fp8")
     group.add_argument("--tensor-parallel-size", type=int, metavar="N", help="do not choose it")
     group.add_argument("--pipeline-parallel-size", type=int, metavar="N", help="do not choose it")
     group.add_argument(

@@ -29,10 +29,9 @@ def of(subject: Subject, chosen: Candidate, wishes: Wishes, *, longest: int | No
         if other:
             found.append({"change": "kv_cache_dtype", "value": "fp8", "text": "it fits with an FP8 KV cache"})
     if subject.scheme.name == "none" and wishes.quantization is None and subject.checkpoint is None:
-        for name in ("fp8", "bitsandbytes"):
-            if _again(subject, chosen, replace(wishes, quantization=name), length):
-                found.append({"change": "quantization", "value": name, "text": f"it fits with {name} weights"})
-                break
+        other = _again(subject, chosen, replace(wishes, quantization="fp8"), length)
+        if other:
+            found.append({"change": "quantization", "value": "fp8", "text": "it fits with FP8 weights"})
     count = _nodes(subject, chosen, wishes, length)
     if count:
         found.append({"change": "nodes", "value": count, "text": f"it fits on {count} such nodes"})

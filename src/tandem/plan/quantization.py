@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,12 @@ from tandem.plan.model import Tensor
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 #: Bytes of the types that a KV cache can be of.
 KV_DTYPE_BYTES = {"fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "bfloat16": 2, "float16": 2, "float32": 4}
+
+
+#: Tables, heads, norms, routers, and what is no language model.
+_USUAL = re.compile(
+    r"lm_head|embed|norm|router|gate(\.wg)?(\$|\.weight)?$|vis(ion|ual)|multi_modal|mtp|conv1d|in_proj_b?a$"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,17 @@ def scheme_of(config: Config, dtype_bytes: int) -> Scheme | None:
         return plain(dtype_bytes)
     method = section.word("quant_method", "").lower().replace("_", "-")
     reader = _READERS.get(method)
-    return reader(section, dtype_bytes) if reader else None
+    if reader is None or (method != "mxfp4" and not _usual_exceptions(section)) or section.raw("dynamic"):
+        return None
+    return reader(section, dtype_bytes)
+
+
+def _usual_exceptions(section: Config) -> bool:
+    """Return whether only such matrices stay whole as are whole in every scheme, or too small to matter."""
+    names = [
+        name for key in ("ignore", "ignored_layers", "modules_to_not_convert") for name in section.words(key) or ()
+    ]
+    return all(_USUAL.search(name) for name in names)
 
 
 def named(name: str, dtype_bytes: int) -> Scheme:
@@ -55,11 +72,9 @@ def named(name: str, dtype_bytes: int) -> Scheme:
     if name == "fp8":
         # One float32 scale for a matrix.
         return Scheme("fp8", lambda outputs, inputs: outputs * inputs + 4)
-    if name == "bitsandbytes":
-        return _nf4("bitsandbytes")
     if name == "none":
         return plain(dtype_bytes)
-    raise TandemError(f"--quantization {name!r} is not understood; choose none, fp8 or bitsandbytes")
+    raise TandemError(f"--quantization {name!r} is not understood; choose none or fp8")
 
 
 def _blocks(length: int, size: int) -> int:
@@ -94,7 +109,7 @@ def _grouped(section: Config, *, index: bool) -> Scheme:
 
 
 def _gptq(section: Config, _dtype_bytes: int) -> Scheme:
-    return _grouped(section, index=True)
+    return _grouped(section, index=section.flag("desc_act"))
 
 
 def _awq(section: Config, _dtype_bytes: int) -> Scheme:
@@ -104,16 +119,6 @@ def _awq(section: Config, _dtype_bytes: int) -> Scheme:
 def _mxfp4(_section: Config, _dtype_bytes: int) -> Scheme:
     # Half a byte, and one byte of scale for each 32; only experts are stored like that.
     return Scheme("mxfp4", lambda outputs, inputs: outputs * (inputs / 2 + _blocks(inputs, 32)), frozenset({"expert"}))
-
-
-def _nf4(name: str) -> Scheme:
-    return Scheme(name, lambda outputs, inputs: outputs * inputs * (0.5 + 4 / 64), exact=False)
-
-
-def _bitsandbytes(section: Config, _dtype_bytes: int) -> Scheme | None:
-    if section.flag("load_in_8bit"):
-        return Scheme("bitsandbytes 8-bit", lambda outputs, inputs: outputs * inputs + 4 * outputs, exact=False)
-    return _nf4("bitsandbytes 4-bit") if section.flag("load_in_4bit") else None
 
 
 def _compressed(section: Config, _dtype_bytes: int) -> Scheme | None:
@@ -152,6 +157,5 @@ _READERS: dict[str, Callable[[Config, int], Scheme | None]] = {
     "awq": _awq,
     "awq-marlin": _awq,
     "mxfp4": _mxfp4,
-    "bitsandbytes": _bitsandbytes,
     "compressed-tensors": _compressed,
 }

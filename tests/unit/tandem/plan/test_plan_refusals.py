@@ -43,6 +43,7 @@ def plan(values, nodes=PAIR, link=LINK, **given):
         ({"max_position_embeddings": -1}, "max_position_embeddings is -1"),
         ({"rope_scaling": 3}, "rope_scaling is 3; it must be an object"),
         ({"quantization_config": {"quant_method": "magic"}}, "method 'magic' is not understood"),
+        ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, "'bitsandbytes' is not"),
         ({"quantization_config": []}, "quantization_config is []; it must be an object"),
         ({"layer_types": ["full_attention"], "sliding_window": 9}, "layer_types is"),
         ({"layer_types": ["odd"] * 32, "sliding_window": 9}, "not understood: odd"),

@@ -105,7 +105,7 @@ def matrices(layers=2, hidden=64, inner=128, kv=32):
     [
         ({"quant_method": "fp8"}, 1),
         ({"quant_method": "awq", "bits": 4, "group_size": 64}, 0.5 + 2.5 / 64),
-        ({"quant_method": "gptq", "bits": 8, "group_size": 64}, 1 + 3 / 64),
+        ({"quant_method": "gptq", "bits": 8, "group_size": 64, "desc_act": True}, 1 + 3 / 64),
         (
             {
                 "quant_method": "compressed-tensors",
@@ -118,7 +118,6 @@ def matrices(layers=2, hidden=64, inner=128, kv=32):
             },
             0.5 + 2 / 64,
         ),
-        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, 0.5 + 4 / 64),
     ],
     ids=lambda value: value["quant_method"] if isinstance(value, dict) else "",
 )
@@ -126,6 +125,49 @@ def test_quantised_checkpoints(scheme, bytes_per_weight):
     """Tables, norms and the head stay in 16 bits."""
     found = plan(SMALL | {"quantization_config": scheme})["weight_bytes"]
     assert found == pytest.approx(PLAIN - matrices() * (2 - bytes_per_weight), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("names", "understood"),
+    [
+        (["lm_head", "model.layers.0.mlp.gate", "re:.*gate$", "model.visual.blocks.0.attn.qkv"], True),
+        (["model.layers.0.input_layernorm"], True),
+        (["re:.*self_attn.*"], False),
+        (["model.layers.3.mlp.down_proj"], False),
+    ],
+)
+def test_matrices_that_stay_whole(names, understood):
+    values = SMALL | {"quantization_config": {"quant_method": "fp8", "modules_to_not_convert": names}}
+    if understood:
+        assert plan(values)["quantization"] == "fp8"
+    else:
+        with pytest.raises(TandemError, match=r"exact bytes by --weights"):
+            plan(values)
+
+
+GPT_OSS = {
+    "architectures": ["GptOssForCausalLM"],
+    "hidden_size": 2880,
+    "intermediate_size": 2880,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "head_dim": 64,
+    "num_local_experts": 128,
+    "num_experts_per_tok": 4,
+    "vocab_size": 201088,
+    "sliding_window": 128,
+    "max_position_embeddings": 131072,
+    "quantization_config": {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]},
+}
+
+
+def test_gpt_oss_as_it_is_published():
+    """116.8 billion parameters, 5.1 of them active, in 65.2 GB of files."""
+    found = plan(GPT_OSS)
+    assert found["parameters"] / 1e9 == pytest.approx(116.8, abs=0.1)
+    assert found["active_parameters"] / 1e9 == pytest.approx(5.1, abs=0.1)
+    assert found["weight_bytes"] / 1e9 == pytest.approx(65.2, abs=0.2)
 
 
 def test_quantised_already():
