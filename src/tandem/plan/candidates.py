@@ -39,10 +39,8 @@ class Candidate:
 
     @property
     def fits(self) -> bool:
-        """Return whether vLLM would start: with room for one sequence beside the block it keeps empty."""
-        if self.weights_missing:
-            return False
-        return self.capacity is None or self.capacity.num_blocks - 1 >= self.capacity.blocks_per_request
+        """Return whether vLLM would start."""
+        return has_room(self.memories, self.capacity)
 
     @property
     def throughput_tokens_per_s(self) -> float:
@@ -65,20 +63,29 @@ def all_of(
     subject: Subject, nodes: Nodes, link: Link | None, wishes: Wishes, max_model_len: int
 ) -> tuple[list[Candidate], list[Refused]]:
     """Return every way that the nodes and the wishes allow."""
-    found: list[Candidate] = []
+    layouts, refused = ways(subject, nodes, link, wishes)
+    found = [evaluate(subject, subject.model(way.tensor), way, wishes, max_model_len) for way in layouts]
+    return found, refused
+
+
+def ways(subject: Subject, nodes: Nodes, link: Link | None, wishes: Wishes) -> tuple[list[Layout], list[Refused]]:
+    """Return the layouts that can work if memory is enough, and those that cannot."""
+    found: list[Layout] = []
     refused: list[Refused] = []
-    tensors = [wishes.tensor_parallel_size] if wishes.tensor_parallel_size else range(1, nodes.ranks + 1)
-    for tensor in tensors:
-        if tensor > nodes.ranks:
-            raise TandemError(
-                f"--tensor-parallel-size is {tensor}, and {nodes.count} nodes with {nodes.gpus_per_node} GPUs have "
-                f"{nodes.ranks}; give at most that, or more nodes"
-            )
+    wanted = wishes.tensor_parallel_size
+    if wanted and wanted > nodes.ranks:
+        raise TandemError(
+            f"--tensor-parallel-size is {wanted}, and there are {nodes.ranks} GPUs ({nodes.count} x "
+            f"{nodes.gpus_per_node}); give at most that, or more nodes"
+        )
+    for tensor in [wanted] if wanted else range(1, nodes.ranks + 1):
         reason = _placement(tensor, nodes)
+        if reason and not wanted:
+            continue
         try:
             model = subject.model(tensor)
         except IndivisibleError as error:
-            reason = reason or str(error)
+            reason = str(error)
         if reason:
             refused.append(Refused(tensor, 1, reason))
             continue
@@ -88,7 +95,7 @@ def all_of(
             if problem:
                 refused.append(Refused(tensor, pipeline, problem))
             else:
-                found.append(evaluate(subject, model, Layout(tensor, pipeline, nodes, link), wishes, max_model_len))
+                found.append(Layout(tensor, pipeline, nodes, link))
     return found, refused
 
 
@@ -111,10 +118,11 @@ def _depth(tensor: int, pipeline: int, model: Model, nodes: Nodes) -> str | None
     return None
 
 
-def evaluate(subject: Subject, model: Model, layout: Layout, wishes: Wishes, max_model_len: int) -> Candidate:
-    """Return what one way gives."""
-    form, scheme, stages = subject.form, subject.scheme, layout.pipeline
-    tokens = memory.batched_tokens(wishes, max_model_len)
+def room(
+    subject: Subject, model: Model, layout: Layout, wishes: Wishes, max_model_len: int
+) -> tuple[tuple[memory.Memory, ...], kv.Capacity | None]:
+    """Return the memory of each stage, and what fits into what is left."""
+    stages, tokens = layout.pipeline, memory.batched_tokens(wishes, max_model_len)
     memories = tuple(
         memory.of_stage(
             stage,
@@ -123,17 +131,29 @@ def evaluate(subject: Subject, model: Model, layout: Layout, wishes: Wishes, max
             layout=layout,
             wishes=wishes,
             tokens=tokens,
-            dtype_bytes=form.dtype_bytes,
+            dtype_bytes=subject.form.dtype_bytes,
         )
         for stage in range(stages)
     )
     batches = 2 if wishes.async_scheduling and stages == 1 else stages
-    capacity = kv.capacity(
-        model, form, kv.Wanted(max_model_len, tokens * batches), stages, [each.kv_cache for each in memories]
-    )
+    wanted = kv.Wanted(max_model_len, tokens * batches)
+    return memories, kv.capacity(model, subject.form, wanted, stages, [each.kv_cache for each in memories])
+
+
+def has_room(memories: tuple[memory.Memory, ...], capacity: kv.Capacity | None) -> bool:
+    """Return whether vLLM would start: with room for one sequence beside the block it keeps empty."""
+    if any(each.missing for each in memories):
+        return False
+    return capacity is None or capacity.num_blocks - 1 >= capacity.blocks_per_request
+
+
+def evaluate(subject: Subject, model: Model, layout: Layout, wishes: Wishes, max_model_len: int) -> Candidate:
+    """Return what one way gives."""
+    memories, capacity = room(subject, model, layout, wishes, max_model_len)
     together = wishes.max_num_seqs
     if capacity is not None:
         together = max(1, min(together, int(capacity.concurrency)))
+    form, scheme = subject.form, subject.scheme
     steps = [
         speed.step(model, layout, scheme, form, sequences=count, context=context)
         for count, context in ((1, 0), (1, max_model_len), (together, max_model_len))
@@ -148,7 +168,7 @@ def evaluate(subject: Subject, model: Model, layout: Layout, wishes: Wishes, max
         full=steps[2],
         full_sequences=together,
         first_token_s=speed.first_token_s(model, layout, scheme, form, max_model_len),
-        tokens_per_step=tokens,
+        tokens_per_step=memory.batched_tokens(wishes, max_model_len),
         weights_missing=max(each.missing for each in memories),
     )
 

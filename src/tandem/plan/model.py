@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tandem.errors import TandemError
@@ -126,6 +126,10 @@ class Model:
     recurrent_dtype: str | None = None
     #: Of embedding, first, last and head: what vLLM keeps on every stage of this family.
     everywhere: tuple[str, ...] = ()
+    #: What was counted already; not a part of what the model is.
+    counted: dict[tuple[int, int | None], list[tuple[Layer, int]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def stage(self, number: int, stages: int) -> Counted:
         """Return the tensors of one pipeline stage, each with how many of its kind there are."""
@@ -144,10 +148,12 @@ class Model:
 
     def kinds(self, start: int = 0, end: int | None = None) -> list[tuple[Layer, int]]:
         """Return the layers from ``start`` to before ``end`` by kind: many are the same object."""
-        counts: dict[int, tuple[Layer, int]] = {}
-        for layer in self.layers[start:end]:
-            counts[id(layer)] = (layer, counts.get(id(layer), (layer, 0))[1] + 1)
-        return list(counts.values())
+        if (start, end) not in self.counted:
+            counts: dict[int, tuple[Layer, int]] = {}
+            for layer in self.layers[start:end]:
+                counts[id(layer)] = (layer, counts.get(id(layer), (layer, 0))[1] + 1)
+            self.counted[start, end] = list(counts.values())
+        return self.counted[start, end]
 
 
 def stage_layers(layers: int, stages: int) -> list[tuple[int, int]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tandem.plan.candidates import Candidate, all_of, evaluate
+from tandem.plan.candidates import Candidate, has_room, room, ways
 from tandem.plan.request import Nodes, Wishes
 from tandem.plan.subject import Subject, subject_of
 
 #: Shorter contexts are of no use; more nodes are not what this project is for.
 _SHORTEST = 256
-_MOST_NODES = 64
+_MOST_NODES = 16
 
 
 def of(subject: Subject, chosen: Candidate, wishes: Wishes, *, longest: int | None) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def of(subject: Subject, chosen: Candidate, wishes: Wishes, *, longest: int | No
 
 def _length(subject: Subject, chosen: Candidate, wishes: Wishes, most: int) -> int | None:
     def fits(length: int) -> bool:
-        return evaluate(subject, chosen.model, chosen.layout, wishes, length).fits
+        return has_room(*room(subject, chosen.model, chosen.layout, wishes, length))
 
     if fits(most):
         return most
@@ -55,16 +55,17 @@ def _length(subject: Subject, chosen: Candidate, wishes: Wishes, most: int) -> i
 
 def _again(subject: Subject, chosen: Candidate, wishes: Wishes, length: int) -> bool:
     other = subject_of(subject.config, wishes, subject.checkpoint)
-    return evaluate(other, chosen.model, chosen.layout, wishes, length).fits
+    return has_room(*room(other, chosen.model, chosen.layout, wishes, length))
 
 
 def _nodes(subject: Subject, chosen: Candidate, wishes: Wishes, length: int) -> int | None:
     free = replace(wishes, tensor_parallel_size=None, pipeline_parallel_size=None)
-    count = chosen.layout.nodes.count
-    while count < _MOST_NODES:
-        count += 1
+    whole = subject.weight_bytes(subject.model(1))
+    for count in range(chosen.layout.nodes.count + 1, _MOST_NODES + 1):
         nodes: Nodes = replace(chosen.layout.nodes, count=count)
-        found, _ = all_of(subject, nodes, chosen.layout.link, free, length)
-        if any(candidate.fits for candidate in found):
+        if nodes.ranks * nodes.gpu_memory_bytes < whole:
+            continue
+        layouts, _ = ways(subject, nodes, chosen.layout.link, free)
+        if any(has_room(*room(subject, subject.model(way.tensor), way, free, length)) for way in layouts):
             return count
     return None

@@ -74,7 +74,7 @@ def test_other_families(values, said):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"tensor_parallel_size": 3}, "--tensor-parallel-size is 3, and 2 nodes"),
+        ({"tensor_parallel_size": 3}, "--tensor-parallel-size is 3, and there are 2 GPUs"),
         ({"tensor_parallel_size": 0}, "--tensor-parallel-size is 0"),
         ({"tensor_parallel_size": 2, "pipeline_parallel_size": 2}, "2 x 2 ranks are more than the 2"),
         ({"max_model_len": 0}, "--max-model-len is 0"),
