@@ -31,6 +31,7 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
         return {
+            "tandem_fabric_interfaces": _explained(plan.interfaces_of),
             "tandem_fabric_ends": _explained(plan.ends_of),
             "tandem_fabric_pings": plan.pings_of,
             "tandem_fabric_steps": _explained(plan.steps),

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tandem.errors import TandemError
 from tandem.fabric import judge, risk
 from tandem.fabric.ends import gid_index, pair_ceiling_gbit_per_s, port_of
 from tandem.fabric.outcome import End
@@ -22,6 +23,21 @@ from tandem.rdma.device import lookup
 Node = Mapping[str, Any]
 Pair = Mapping[str, Any]
 Settings = Mapping[str, Any]
+
+
+def interfaces_of(links: Sequence[Mapping[str, Any]], host: str, facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return ``name`` of the interface of each link of this node, and whether it ``exists``.
+
+    A card that is gone is a cause of a verdict, not an error that keeps all verdicts from being made.
+    """
+    found = {}
+    for link in links_of(links, host):
+        try:
+            found[link["name"]] = {"name": link_interface(links, link["name"], host, facts), "exists": True}
+        except TandemError:
+            name = link.get("interface") or f"with MAC address {link.get('mac_address')}"
+            found[link["name"]] = {"name": str(name), "exists": False}
+    return found
 
 
 def ends_of(
@@ -38,9 +54,11 @@ def ends_of(
     ``network`` and ``rdma`` are the registered results of network_interface_info and rdma_info.
     """
     interfaces = {entry["name"]: entry for entry in network.get("interfaces") or []}
+    known_names = interfaces_of(links, host, facts)
     found = {}
     for link in links_of(links, host):
-        name = link_interface(links, link["name"], host, facts)
+        named = known_names[link["name"]]
+        name = named["name"]
         device, error, kind = None, None, None
         if link["transport"] == "roce":
             if "devices" in rdma:
@@ -49,7 +67,7 @@ def ends_of(
             else:
                 error, kind = str(rdma.get("msg") or "rdma_info told nothing"), rdma.get("error_kind")
         found[link["name"]] = {
-            "interface": interfaces.get(name),
+            "interface": interfaces.get(name) if named["exists"] else named,
             "device": device,
             "rdma_error": error,
             "rdma_error_kind": kind,

@@ -224,3 +224,30 @@ def test_an_accepted_risk_is_found_for_its_pair() -> None:
     (verdict,) = plan.verdicts(rounds, {}, accepted, {}, "2026-11-24T10:00:00Z")
     assert (verdict["verdict"], verdict["serving_allowed"]) == ("fail", True)
     assert verdict["accepted_risk"] == {"reason": "a test"}
+
+
+@pytest.mark.parametrize(
+    ("end", "name"),
+    [({"interface": "gone0"}, "gone0"), ({"mac_address": "02:00:00:00:00:01"}, "with MAC address 02:00:00:00:00:01")],
+)
+def test_a_card_that_is_gone_is_the_cause_of_a_verdict(end: dict[str, str], name: str) -> None:
+    links = [link("a", "tcp", "n1", "n2"), link("b", "tcp", "n1", "n3", net=101)]
+    links[0]["ends"]["n1"] = end | {"address": "192.168.100.1/24"}
+    facts = {"interfaces": ["eth-a", "eth-b"]}
+    healthy = {"exists": True, "operational_state": "up", "carrier": True, "mtu_bytes": 9000}
+    observed = {
+        node: {
+            "ends": plan.ends_of(
+                links, node, facts, {"interfaces": [{"name": n, **healthy} for n in facts["interfaces"]]}, {}
+            )
+        }
+        for node in ("n1", "n2", "n3")
+    }
+
+    rounds = schedule.rounds(links, ["n1", "n2", "n3"])
+    found = {verdict["link"]: verdict for verdict in plan.verdicts(rounds, observed, SETTINGS, {}, "now")}
+
+    assert observed["n1"]["ends"]["a"]["interface"] == {"name": name, "exists": False}
+    assert found["a"]["cause"]["code"] == "link_down"
+    assert f"n1: there is no interface {name} for a" in found["a"]["cause"]["message"]
+    assert observed["n1"]["ends"]["b"]["interface"]["exists"]
