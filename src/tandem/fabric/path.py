@@ -116,11 +116,10 @@ def _ping_finding(pair: Pair, ping: Ping, lost: float, *, silent: bool, measured
 
 
 def _lost_percent(ping: Ping) -> float:
-    """Return the share of frames without an answer, in percent."""
-    if ping["rc"] == 0:
-        found = _LOSS.search(str(ping.get("stdout") or ""))
-        return float(found[1]) if found else 0.0
-    return 100.0
+    """Return the share of frames without an answer, in percent. A ping that lost some fails, too."""
+    if found := _LOSS.search(str(ping.get("stdout") or "")):
+        return float(found[1])
+    return 0.0 if ping["rc"] == 0 else 100.0
 
 
 def _said(ping: Ping) -> str:

@@ -45,6 +45,10 @@ def _check_link(cluster: Cluster, link: Mapping[str, Any]) -> Iterator[Problem]:
     if mtu_bytes is not None and not MTU_RANGE_BYTES[0] <= mtu_bytes <= MTU_RANGE_BYTES[1]:
         yield Problem(f"{variable}.mtu_bytes", f"found {mtu_bytes}", "give a size from 1280 to 65535, such as 9000")
     ends = link["ends"] or {}
+    for name in (str(link["name"]), *map(str, ends)):
+        # A verdict's file is named LINK--NODE--NODE.json.
+        if "--" in name or "/" in name:
+            yield Problem(variable, f"found the name {name!r}", "take '--' and '/' out of the names of links and nodes")
     if len(ends) < 2:
         yield Problem(f"{variable}.ends", f"found {len(ends)}", "a link joins two nodes or more: describe every end")
     for node, end in ends.items():

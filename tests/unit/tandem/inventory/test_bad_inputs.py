@@ -68,6 +68,12 @@ CASES = [
         f"192.168.100.1 is also the address at {LINK}.ends.node1.address; give each end its own",
     ),
     Case(
+        "name that a verdict's file cannot have",
+        lambda d: put(d.links[1], name="a--b"),
+        "link_links[a--b]",
+        "take '--' and '/' out of the names of links and nodes",
+    ),
+    Case(
         "one address on two links",
         lambda d: put(d.links[1]["ends"]["node2"], address="192.168.100.1/30"),
         "link_links[link1].ends.node2.address",
