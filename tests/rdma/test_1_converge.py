@@ -15,6 +15,7 @@ pytestmark = pytest.mark.rdma
 SCHEMA = ROOT / "src/tandem/fabric/verdict.schema.json"
 
 
+@pytest.mark.long
 def test_check_mode_passes_on_bare_machines_and_changes_nothing(fabric: Fabric) -> None:
     done = fabric.play("converge.yml", "--check", "--diff")
     assert done.returncode == 0, done
@@ -50,12 +51,14 @@ def test_a_second_converge_changes_nothing(fabric: Fabric) -> None:
     assert done.changed == (), done
 
 
+@pytest.mark.long
 def test_check_mode_reports_nothing_on_converged_machines(fabric: Fabric) -> None:
     done = fabric.play("converge.yml", "--check", "--diff")
     assert done.returncode == 0, done
     assert done.changed == (), done
 
 
+@pytest.mark.long
 def test_the_rdma_device_comes_back_after_a_reboot(fabric: Fabric) -> None:
     device = fabric.device("node2")
     booted = fabric.ssh("node2", "cat /proc/sys/kernel/random/boot_id")

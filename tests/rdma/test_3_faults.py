@@ -34,6 +34,7 @@ def test_no_device(fabric: Fabric) -> None:
     assert verdict["cause"]["node"] == faults.NODE
 
 
+@pytest.mark.long
 def test_port_down(fabric: Fabric) -> None:
     with faults.interface_down(fabric):
         verdict = fabric.gate()
@@ -42,12 +43,14 @@ def test_port_down(fabric: Fabric) -> None:
     assert verdict["cause"]["node"] == faults.NODE
 
 
+@pytest.mark.long
 def test_mtu_mismatch(fabric: Fabric) -> None:
     with faults.mtu(fabric, 1500):
         verdict = fabric.gate()
     assert blamed(verdict) == "mtu_mismatch"
 
 
+@pytest.mark.long
 def test_full_frames_are_lost_while_small_ones_pass(fabric: Fabric) -> None:
     with faults.dropped(fabric, "meta length > 1500"):
         verdict = fabric.gate()
@@ -60,29 +63,34 @@ def test_large_rdma_packets_are_lost_while_small_ones_and_pings_pass(fabric: Fab
     assert blamed(verdict) == "large_packets_lost"
 
 
+@pytest.mark.long
 def test_roce_v2_is_dropped(fabric: Fabric) -> None:
     with faults.dropped(fabric, "udp dport 4791"):
         verdict = fabric.gate()
     assert blamed(verdict) == "rocev2_blocked"
 
 
+@pytest.mark.long
 def test_the_control_port_is_dropped(fabric: Fabric) -> None:
     with faults.dropped(fabric, f"tcp dport {faults.CONTROL_PORT}"):
         verdict = fabric.gate()
     assert blamed(verdict) == "control_port_blocked"
 
 
+@pytest.mark.long
 def test_the_peer_does_not_listen(fabric: Fabric) -> None:
     with faults.port_taken(fabric):
         verdict = fabric.gate()
     assert blamed(verdict) == "peer_not_listening"
 
 
+@pytest.mark.long
 def test_a_wrong_gid(fabric: Fabric) -> None:
     """The link-local one is of type RoCE v2, too."""
     assert blamed(fabric.gate(rdma_gid_index=0)) == "wrong_gid"
 
 
+@pytest.mark.long
 def test_the_server_is_killed_in_the_middle_of_a_run(fabric: Fabric) -> None:
     with faults.killed_server(fabric):
         # No least bandwidth: it would make the run as short as a slow link needs it.
