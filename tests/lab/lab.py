@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests import plays
 
 ROOT = Path(__file__).parents[2]
 INVENTORY = "inventories/lab"
@@ -20,54 +20,9 @@ NODES = ("node1", "node2")
 ENGINE_UNIT = "tandem-engine@smollm2.service"
 
 
-@dataclass(frozen=True)
-class Converge:
-    """What one run of ansible-playbook did."""
-
-    returncode: int
-    changed: tuple[str, ...]
-    failed: tuple[str, ...]
-    output: str
-
-    def __str__(self) -> str:
-        """Return what a failed assertion should show."""
-        return (
-            f"exit {self.returncode}; changed: {list(self.changed)}; failed: {list(self.failed)}\n{self.output[-4000:]}"
-        )
-
-
-def _messages(result: Mapping[str, Any]) -> list[str]:
-    """Return what a failed task says, and what each failed item of its loop says."""
-    items = [item for item in result.get("results", []) if item.get("failed")]
-    return [str(part.get("msg", part)) for part in (result, *items)]
-
-
-def playbook(*arguments: str, variables: Mapping[str, Any] | None = None, timeout_sec: float = 900) -> Converge:
+def playbook(*arguments: str, variables: Mapping[str, Any] | None = None, timeout_sec: float = 900) -> plays.Play:
     """Run a playbook on the lab and return which tasks changed or failed, as ``task@node``."""
-    argv = [str(BIN / "ansible-playbook"), "-i", INVENTORY, *(arguments or ("site.yml",))]
-    if variables is not None:
-        argv += ["--extra-vars", json.dumps(variables)]
-    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
-    done = subprocess.run(
-        argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_sec, check=False
-    )
-    start = done.stdout.find("{\n")
-    if start < 0:  # Ansible gave up before the first play
-        return Converge(done.returncode, (), (), done.stdout + done.stderr)
-    document, _ = json.JSONDecoder().raw_decode(done.stdout, start)  # another callback prints its times behind it
-    results = [
-        (f"{task['task']['name']}@{node}", result)
-        for play in document["plays"]
-        for task in play["tasks"]
-        for node, result in task["hosts"].items()
-    ]
-    failures = [(name, result) for name, result in results if result.get("failed") or result.get("unreachable")]
-    return Converge(
-        done.returncode,
-        tuple(name for name, result in results if result.get("changed")),
-        tuple(name for name, _ in failures),
-        "\n".join(f"{name}: {message}" for name, result in failures for message in _messages(result)) + done.stderr,
-    )
+    return plays.play(INVENTORY, *(arguments or ("site.yml",)), variables=variables, timeout_sec=timeout_sec)
 
 
 def ssh(node: str, command: str, *, check: bool = True, timeout_sec: float = 60) -> str:
