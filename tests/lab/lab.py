@@ -52,6 +52,14 @@ for port in sys.argv[2:]:
 """
 
 
+def role_tests(role: str) -> None:
+    """Run the tests that Molecule's scenario of a role has, on the lab's nodes."""
+    hosts = ",".join(f"ssh://{node}" for node in NODES)
+    argv = [str(BIN / "pytest"), "--quiet", f"--hosts={hosts}", "--ssh-config=.lab/ssh_config", f"molecule/{role}/tests"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def open_from_management(address: str, ports: Sequence[str]) -> list[str]:
     """Return which of the ports accept a connection from another machine on the management network."""
     image = subprocess.run(

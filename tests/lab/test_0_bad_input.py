@@ -24,34 +24,61 @@ LINK: dict[str, Any] = {
 }
 
 
-def engines(**changes: Any) -> dict[str, Any]:
-    return {"vllm_engine_engines": [ENGINE | changes]}
-
-
 def ends(node: str, **changes: Any) -> dict[str, Any]:
-    return {"link_links": [LINK | {"ends": LINK["ends"] | {node: LINK["ends"][node] | changes}}]}
+    """Return the link with a mistake at one end."""
+    return LINK | {"ends": LINK["ends"] | {node: LINK["ends"][node] | changes}}
 
 
-CASES: list[tuple[str, dict[str, Any], list[str]]] = [
-    ("unknown variable", {"vllm_engine_engine": []}, ["vllm_engine_engine", "vllm_engine_engines"]),
-    ("unknown key", engines(tensor_paralel_size=2), ["tensor_paralel_size", "tensor_parallel_size"]),
-    ("size that does not divide the heads",
-     engines(nodes=["node1"], gpus_per_node=5, tensor_parallel_size=5, executor="mp"), ["tensor_parallel_size", "12"]),
-    ("two nodes with one address", ends("node2", address="192.168.100.1/30"), ["192.168.100.1", "link0"]),
-    ("missing node", engines(nodes=["node1", "node3"]), ["node3", "nodes"]),
-    ("wrong link name", {"tandem_link": "link1"}, ["tandem_link", "link1", "link0"]),
-    ("wrong interface", ends("node1", interface="eth7"), ["eth7", "link0", "eth1"]),
-    ("moving revision", {"model_weights_models": [
-        {"name": "smollm2-135m-instruct", "source": {"hub": {"repository": "o/n", "revision": "main"}}}]},
-     ["main", "revision"]),
-    ("open listener", engines(listen_address="0.0.0.0"), ["listen_address", "vllm_engine_accept_open_listener"]),
+MODEL: dict[str, Any] = {
+    "name": "smollm2-135m-instruct",
+    "source": {"path": "{{ lab_cache }}/models/smollm2-135m-instruct"},
+    "revision": "1",
+}
+# One run names them all.
+DESCRIPTION: dict[str, Any] = {
+    "vllm_engine_engine": [],
+    "tandem_link": "link1",
+    "link_links": [ends("node2", address="192.168.100.1/30")],
+    "model_weights_models": [
+        MODEL,
+        {"name": "moving", "source": {"hub": {"repository": "o/n", "revision": "main"}}},
+    ],
+    "vllm_engine_engines": [
+        ENGINE | {"tensor_paralel_size": 2},
+        ENGINE | {"name": "odd", "nodes": ["node1"], "gpus_per_node": 5, "tensor_parallel_size": 5, "executor": "mp"},
+        ENGINE | {"name": "lost", "nodes": ["node1", "node3"]},
+        ENGINE | {"name": "open", "listen_address": "0.0.0.0"},
+    ],
+}
+MISTAKES = [
+    "vllm_engine_engine: is an unknown variable; did you mean vllm_engine_engines?",
+    "vllm_engine_engines[e].tensor_paralel_size: is an unknown key; did you mean tensor_parallel_size?",
+    "vllm_engine_engines[odd].tensor_parallel_size: 5 does not divide the 12 attention heads",
+    "link_links[link0].ends.node2.address: 192.168.100.1 is also the address at link_links[link0].ends.node1.address",
+    "vllm_engine_engines[lost].nodes: node3 is not in the group nodes",
+    "tandem_link: found 'link1', which is not in link_links; did you mean link0?",
+    "model_weights_models[moving].source.hub.revision: found 'main'",
+    "vllm_engine_engines[open].listen_address: found 0.0.0.0",
+    "set vllm_engine_accept_open_listener: true",
+]
+NODES: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("wrong interface",
+     {"link_links": [ends("node1", interface="eth7")]},
+     ["eth7", "link0", "eth1"]),
     ("no disk space", {"model_weights_free_space_reserve_bytes": 10**16},
      ["model_weights_free_space_reserve_bytes", "MiB free"]),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("variables", "words"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_a_mistake_is_named_and_no_node_changes(variables: dict[str, Any], words: list[str]) -> None:
+def test_all_mistakes_of_a_description_are_named_at_once_and_no_node_changes() -> None:
+    done = lab.playbook("site.yml", variables=DESCRIPTION)
+    assert done.returncode != 0
+    assert not [mistake for mistake in MISTAKES if mistake not in done.output], done
+    assert done.changed == (), done
+
+
+@pytest.mark.parametrize(("variables", "words"), [case[1:] for case in NODES], ids=[case[0] for case in NODES])
+def test_what_the_nodes_cannot_do_is_named_and_no_node_changes(variables: dict[str, Any], words: list[str]) -> None:
     done = lab.playbook("site.yml", variables=variables)
     assert done.returncode != 0
     assert not [word for word in words if word not in done.output], done

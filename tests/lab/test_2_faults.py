@@ -11,12 +11,6 @@ from tests.lab import lab
 pytestmark = pytest.mark.lab
 
 
-def test_the_engine_is_put_back_to_what_the_inventory_says() -> None:
-    done = lab.playbook("site.yml")
-    assert done.returncode == 0, done
-    assert lab.answers()
-
-
 def test_each_rank_lives_on_its_own_node() -> None:
     done = lab.playbook("playbooks/verify.yml")
     assert done.returncode == 0, done
@@ -67,6 +61,8 @@ def reboot(node: str) -> None:
 
 
 VERDICT = "/var/lib/tandem/fabric/link0--node1--node2.json"
+PASSED = "/run/passed.json"
+WEIGHTS = "/var/lib/tandem/models/smollm2-135m-instruct/1/model.safetensors"
 
 
 def test_the_gate_passed_over_tcp_and_both_nodes_know() -> None:
@@ -78,6 +74,37 @@ def test_the_gate_passed_over_tcp_and_both_nodes_know() -> None:
 
 
 def test_a_failed_verdict_leaves_what_runs_alone_and_refuses_the_next_start() -> None:
+    lab.ssh("node1", f"cp {VERDICT} {PASSED}")
+    fail_the_gate()
+    assert lab.answers(), "a verdict does not end an engine that runs"
+    refused("node1")
+    told = lab.ssh("node1", f"systemctl --no-pager --full --lines=20 status {lab.ENGINE_UNIT}", check=False)
+    assert "eth1 of node2 has MTU 1500" in told, told
+    assert VERDICT in told
+
+
+def test_broken_weight_files_are_refused() -> None:
+    """On whichever node: each reads its own copy."""
+    lab.ssh("node1", f"mv {PASSED} {VERDICT}")
+    for node in lab.NODES:
+        lab.ssh(node, f"printf X | dd of={WEIGHTS} bs=1 seek=1000000 conv=notrunc status=none")
+    for node in lab.NODES:
+        refused(node)
+        assert "model.safetensors" in lab.ssh(node, f"journalctl --no-pager -n 20 -u {lab.ENGINE_UNIT}")
+    assert not lab.answers()
+
+
+def test_one_converge_measures_anew_and_repairs_the_weights() -> None:
+    fail_the_gate()
+    done = lab.playbook("site.yml")
+    assert done.returncode == 0, done
+    for node in lab.NODES:
+        assert any("Copy the files" in task and task.endswith(f"@{node}") for task in done.changed), done
+    assert lab.answers()
+
+
+def fail_the_gate() -> None:
+    """Store a verdict that allows nothing, as the gate would after it found another MTU."""
     document = json.loads(lab.ssh("node1", f"cat {VERDICT}"))
     cause = {
         "code": "mtu_mismatch",
@@ -87,33 +114,11 @@ def test_a_failed_verdict_leaves_what_runs_alone_and_refuses_the_next_start() ->
     }
     document |= {"verdict": "fail", "serving_allowed": False, "cause": cause, "causes": [cause]}
     lab.ssh("node1", f"cat > {VERDICT} <<'VERDICT'\n{json.dumps(document)}\nVERDICT")
-    assert lab.answers(), "a verdict does not end an engine that runs"
-    lab.ssh("node1", f"systemctl restart --no-block {lab.ENGINE_UNIT}")
-    lab.until(lambda: lab.unit("node1")["ActiveState"] == "failed", timeout_sec=60, what="the unit refuses the fabric")
-    assert lab.unit("node1")["ExecMainStatus"] == "78"
-    assert lab.unit("node1")["NRestarts"] == "0", "a restart cannot mend a link"
-    told = lab.ssh("node1", f"systemctl --no-pager --full --lines=20 status {lab.ENGINE_UNIT}", check=False)
-    assert "eth1 of node2 has MTU 1500" in told, told
-    assert VERDICT in told
-    # The gate measures anew, and the engine may start.
-    done = lab.playbook("site.yml")
-    assert done.returncode == 0, done
-    assert lab.answers()
 
 
-@pytest.mark.parametrize("node", lab.NODES)
-def test_a_broken_weight_file_is_refused_and_repaired_by_a_converge(node: str) -> None:
-    weights = "/var/lib/tandem/models/smollm2-135m-instruct/1/model.safetensors"
-    lab.ssh(node, f"printf X | dd of={weights} bs=1 seek=1000000 conv=notrunc status=none")
-    lab.ssh("node1", f"systemctl restart --no-block {lab.ENGINE_UNIT}")
-    if node != "node1":
-        lab.ssh(node, f"systemctl restart --no-block {lab.ENGINE_UNIT}")
-    lab.until(lambda: lab.unit(node)["ActiveState"] == "failed", timeout_sec=60, what="the unit refuses the weights")
-    assert lab.unit(node)["NRestarts"] == "0", "a restart cannot mend weights"
+def refused(node: str) -> None:
+    """Restart the engine's unit of a node, and see it refuse for good: no restart could mend the cause."""
+    lab.ssh(node, f"systemctl restart --no-block {lab.ENGINE_UNIT}")
+    lab.until(lambda: lab.unit(node)["ActiveState"] == "failed", timeout_sec=60, what=f"the unit of {node} refuses")
     assert lab.unit(node)["ExecMainStatus"] == "78"
-    assert "model.safetensors" in lab.ssh(node, f"journalctl --no-pager -n 20 -u {lab.ENGINE_UNIT}")
-    assert not lab.answers()
-    done = lab.playbook("site.yml")
-    assert done.returncode == 0, done
-    assert any("Copy the files" in task and task.endswith(f"@{node}") for task in done.changed), done
-    assert lab.answers()
+    assert lab.unit(node)["NRestarts"] == "0"

@@ -2,7 +2,7 @@
 
 import json
 
-UNIT = "tandem-engine@pair.service"
+UNIT = "tandem-engine@smollm2.service"
 
 
 def is_leader(host):
@@ -33,7 +33,7 @@ def test_the_api_answers_on_the_leaders_loopback_with_the_key_only(host):
     assert not host.socket("tcp://0.0.0.0:8000").is_listening
     ask = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8000/v1/models"
     assert host.run(ask).stdout == "401"
-    assert host.run(f'{ask} -H "Authorization: Bearer $(cat /etc/tandem/secrets/engine-pair.key)"').stdout == "200"
+    assert host.run(f'{ask} -H "Authorization: Bearer $(cat /etc/tandem/secrets/engine-smollm2.key)"').stdout == "200"
 
 
 def test_a_rank_may_pin_memory_without_limit(host):
@@ -42,6 +42,6 @@ def test_a_rank_may_pin_memory_without_limit(host):
 
 
 def test_the_state_is_told(host):
-    told = json.loads(host.run("cat /run/tandem-engine/pair/pair.json").stdout)
+    told = json.loads(host.run("cat /run/tandem-engine/smollm2/smollm2.json").stdout)
     assert told["state"] == "ready"
     assert told["generation"] >= 1

@@ -1,6 +1,9 @@
-"""The same engine without Ray: every node runs its own rank, the supervisors hold them together."""
+"""Other engines than the inventory's: alone on a node, and over both without Ray, held together by the supervisors."""
 
 from __future__ import annotations
+
+import json
+import re
 
 import pytest
 
@@ -16,6 +19,37 @@ ENGINE = {
 VARIABLES = {"vllm_engine_engines": [ENGINE]}
 
 
+def test_greedy_output_is_the_same_with_two_ranks_and_with_one() -> None:
+    """In float32, where the order of additions cannot turn a choice: eight prompts, the same tokens."""
+    base = {
+        "model": "smollm2-135m-instruct", "dtype": "float32", "max_model_len": 512, "max_num_seqs": 2,
+        "max_num_batched_tokens": 512, "enforce_eager": True, "kv_cache_memory_bytes": 67108864,
+    }  # fmt: skip
+    engines = [
+        base
+        | {
+            "name": "two",
+            "served_model_name": "two",
+            "nodes": ["node1", "node2"],
+            "tensor_parallel_size": 2,
+            "port": 8000,
+        },
+        base | {"name": "one", "served_model_name": "one", "nodes": ["node2"], "executor": "mp", "port": 8001},
+    ]
+    done = lab.playbook("site.yml", variables={"vllm_engine_engines": engines})
+    assert done.returncode == 0, done
+    assert lab.ssh("node1", "systemctl is-enabled tandem-engine@smollm2.service", check=False) in (
+        "disabled",
+        "not-found",
+    )
+    prompts = json.loads((lab.ROOT / "tests/lab/prompts.json").read_text())
+    assert len(prompts) == 8
+    places = {"two": ("node1", 8000), "one": ("node2", 8001)}
+    answers = {name: [lab.complete(*place, name, prompt) for prompt in prompts] for name, place in places.items()}
+    assert answers["two"] == answers["one"]
+    assert all(re.search(r"[a-z]{3}", answer) for answer in answers["two"])
+
+
 def test_the_engine_answers_without_ray_and_a_second_converge_changes_nothing() -> None:
     done = lab.playbook("site.yml", variables=VARIABLES)
     assert done.returncode == 0, done
@@ -23,6 +57,10 @@ def test_the_engine_answers_without_ray_and_a_second_converge_changes_nothing() 
     again = lab.playbook("site.yml", variables=VARIABLES)
     assert again.returncode == 0, again
     assert again.changed == (), again
+
+
+def test_the_tests_of_the_vllm_engine_role_pass_on_the_lab() -> None:
+    lab.role_tests("vllm_engine")
 
 
 @pytest.mark.parametrize("node", lab.NODES)
