@@ -66,6 +66,7 @@ class Fabric:
         done = subprocess.run(
             argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_sec, check=False
         )
+        assert "{\n" in done.stdout, done
         document, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{\n"))
         result: dict[str, Any] = document["plays"][0]["tasks"][0]["hosts"][node]
         return result

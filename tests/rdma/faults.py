@@ -12,11 +12,18 @@ CONTROL_PORT = 18515
 #: Long enough for the run to be under way, far shorter than the run.
 KILL_AFTER_SEC = 1
 
-#: A program that has the port and does not answer on it.
+#: A program that has the port and does not answer on it, once connections of runs before it are forgotten.
+_HELD = "/run/held"
 _HOLD = f"""
-import socket, time
+import pathlib, socket, time
 held = socket.socket()
-held.bind(("", {CONTROL_PORT}))
+while True:
+    try:
+        held.bind(("", {CONTROL_PORT}))
+        break
+    except OSError:
+        time.sleep(0.2)
+pathlib.Path("{_HELD}").touch()
 time.sleep(600)
 """
 #: Ends the server of a bandwidth measurement once its client has come and it had time to begin.
@@ -94,9 +101,13 @@ def running(fabric: Fabric, *command: str) -> Iterator[None]:
         fabric.ssh(NODE, "systemctl stop fault.service", check=False)
 
 
-def port_taken(fabric: Fabric) -> AbstractContextManager[None]:
+@contextmanager
+def port_taken(fabric: Fabric) -> Iterator[None]:
     """Something else has the server's port, so that nobody listens there."""
-    return running(fabric, "python3", "-c", _HOLD)
+    fabric.ssh(NODE, f"rm -f {_HELD}; ss -K state time-wait sport = :{CONTROL_PORT}")
+    with running(fabric, "python3", "-c", _HOLD):
+        until(lambda: fabric.ssh(NODE, f"ls {_HELD}", check=False) != "", timeout_sec=90, what="the port is taken")
+        yield
 
 
 def killed_server(fabric: Fabric) -> AbstractContextManager[None]:

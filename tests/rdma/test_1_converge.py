@@ -45,12 +45,6 @@ def test_the_nodes_keep_the_verdict(fabric: Fabric) -> None:
         assert fabric.ssh(node, f"stat -c '%U %a' {path}") == "root 644"
 
 
-def test_a_second_converge_changes_nothing(fabric: Fabric) -> None:
-    done = fabric.play("converge.yml")
-    assert done.returncode == 0, done
-    assert done.changed == (), done
-
-
 @pytest.mark.long
 def test_check_mode_reports_nothing_on_converged_machines(fabric: Fabric) -> None:
     done = fabric.play("converge.yml", "--check", "--diff")
