@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tandem.errors import TandemError
 from tandem.plan import kv, memory, speed
 from tandem.plan.model import IndivisibleError, Model
 from tandem.plan.request import Link, Nodes, Wishes
@@ -74,7 +73,7 @@ def ways(subject: Subject, nodes: Nodes, link: Link | None, wishes: Wishes) -> t
     refused: list[Refused] = []
     wanted = wishes.tensor_parallel_size
     if wanted and wanted > nodes.ranks:
-        raise TandemError(
+        raise IndivisibleError(
             f"--tensor-parallel-size is {wanted}, and there are {nodes.ranks} GPUs ({nodes.count} x "
             f"{nodes.gpus_per_node}); give at most that, or more nodes"
         )
@@ -90,8 +89,10 @@ def ways(subject: Subject, nodes: Nodes, link: Link | None, wishes: Wishes) -> t
             refused.append(Refused(tensor, 1, reason))
             continue
         pipelines = [wishes.pipeline_parallel_size] if wishes.pipeline_parallel_size else _pipelines(tensor, nodes)
-        for pipeline in pipelines:
+        for pipeline in pipelines[-1:] if wishes.all_gpus else pipelines:
             problem = _depth(tensor, pipeline, model, nodes)
+            if wishes.all_gpus and tensor * pipeline < nodes.ranks:
+                problem = f"{tensor} x {pipeline} ranks leave some of the {nodes.ranks} GPUs idle"
             if problem:
                 refused.append(Refused(tensor, pipeline, problem))
             else:

@@ -9,7 +9,7 @@ from tandem.plan.request import Wishes
 from tandem.plan.subject import Subject
 
 #: Blocks are rounded down anyway; a round number is easier to recognise.
-_ROUND_BYTES = 2**20
+ROUND_BYTES = 2**20
 
 
 def flags_of(
@@ -17,7 +17,7 @@ def flags_of(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return values and reasons, by the names that engine variables have."""
     room = min(each.kv_cache for each in chosen.memories)
-    rounded = room if wishes.kv_cache_memory_bytes else room // _ROUND_BYTES * _ROUND_BYTES
+    rounded = room if wishes.kv_cache_memory_bytes else room // ROUND_BYTES * ROUND_BYTES
     fitting = int(min(chosen.concurrency, wishes.max_num_seqs)) if chosen.fits else wishes.max_num_seqs
     rows: list[tuple[str, Any, str]] = [
         ("tensor_parallel_size", chosen.layout.tensor, _tensor_reason(chosen)),

@@ -26,8 +26,9 @@ class Memory:
 
     @property
     def missing(self) -> int:
-        """Return how much too much it is without any KV cache."""
-        return max(0, self.weights + self.activations + self.communication + self.reserve - self.total)
+        """Return how much too much it is: without any KV cache, unless the user wants so much of it."""
+        used = self.weights + self.activations + self.communication + self.reserve + self.kv_cache
+        return max(0, used - self.total)
 
 
 def batched_tokens(wishes: Wishes, max_model_len: int) -> int:
@@ -54,10 +55,12 @@ def of_stage(
 ) -> Memory:
     """Return the memory of a rank of that stage."""
     total = layout.nodes.gpu_memory_bytes
-    reserve = round(total * (1 - wishes.gpu_memory_utilization))
     activations = activation_bytes(model, wishes, tokens, dtype_bytes)
     communication = communication_bytes(model, layout, tokens, dtype_bytes)
-    left = total - reserve - weights - activations - communication
-    wanted = wishes.kv_cache_memory_bytes
-    room = max(0, left) if wanted is None else wanted
-    return Memory(stage, total, weights, activations, communication, reserve, room)
+    left = total - weights - activations - communication
+    if wishes.kv_cache_memory_bytes is not None:
+        # vLLM takes what it is told to; the share of the memory no longer counts.
+        room = wishes.kv_cache_memory_bytes
+        return Memory(stage, total, weights, activations, communication, max(0, left - room), room)
+    reserve = round(total * (1 - wishes.gpu_memory_utilization))
+    return Memory(stage, total, weights, activations, communication, reserve, max(0, left - reserve))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from tandem.plan.candidates import Candidate, has_room, room, ways
+from tandem.plan.flags import ROUND_BYTES
 from tandem.plan.request import Nodes, Wishes
 from tandem.plan.subject import Subject, subject_of
 
@@ -24,6 +25,10 @@ def of(subject: Subject, chosen: Candidate, wishes: Wishes, *, longest: int | No
         found.append({"change": "max_model_len", "value": shorter, "text": f"a context of {shorter} tokens fits"})
     if chosen.fits:
         return found
+    less = _kv_cache(subject, chosen, wishes, length)
+    if less:
+        text = f"it fits with {less} bytes of KV cache"
+        found.append({"change": "kv_cache_memory_bytes", "value": less, "text": text})
     if wishes.kv_cache_dtype == "auto" and subject.form.kv_bytes > 1 and not chosen.weights_missing:
         other = _again(subject, chosen, replace(wishes, kv_cache_dtype="fp8"), length)
         if other:
@@ -51,6 +56,16 @@ def _length(subject: Subject, chosen: Candidate, wishes: Wishes, most: int) -> i
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return low // _SHORTEST * _SHORTEST
+
+
+def _kv_cache(subject: Subject, chosen: Candidate, wishes: Wishes, length: int) -> int | None:
+    """Return the bytes that are left, if the user wants another number."""
+    if not wishes.kv_cache_memory_bytes:
+        return None
+    free = replace(wishes, kv_cache_memory_bytes=None)
+    memories, capacity = room(subject, chosen.model, chosen.layout, free, length)
+    left = min(each.kv_cache for each in memories) // ROUND_BYTES * ROUND_BYTES
+    return left if has_room(memories, capacity) else None
 
 
 def _again(subject: Subject, chosen: Candidate, wishes: Wishes, length: int) -> bool:

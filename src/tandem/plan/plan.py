@@ -10,7 +10,7 @@ from tandem.plan import kv, nearest, request, weights
 from tandem.plan.candidates import Candidate, Refused, all_of, best_of
 from tandem.plan.config import Config
 from tandem.plan.flags import flags_of
-from tandem.plan.model import stage_layers
+from tandem.plan.model import IndivisibleError, stage_layers
 from tandem.plan.reasons import reasons_of
 from tandem.plan.request import Link, Nodes, Wishes
 from tandem.plan.rope import longest_context
@@ -39,7 +39,7 @@ def make_plan(
         raise TandemError(f"{config.where} names no longest context; give --max-model-len")
     found, refused = all_of(subject, nodes, link, wishes, max_model_len)
     if not found:
-        raise TandemError(_nothing_works(subject, nodes, wishes, refused))
+        raise IndivisibleError(_nothing_works(subject, nodes, wishes, refused))
     chosen = best_of(found, wishes)
     too_long = longest is not None and max_model_len > longest
     fits = chosen.fits and not too_long

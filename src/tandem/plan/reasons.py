@@ -25,7 +25,13 @@ def reasons_of(
 
 def _fit(chosen: Candidate, wishes: Wishes, max_model_len: int) -> Iterator[str]:
     fullest = max(chosen.memories, key=lambda each: each.weights)
-    if chosen.weights_missing:
+    if chosen.weights_missing and wishes.kv_cache_memory_bytes:
+        yield (
+            f"does not fit: {chosen.weights_missing / GIB:.1f} GiB are missing on a rank for "
+            f"{fullest.weights / GIB:.2f} GiB of weights and {fullest.kv_cache / GIB:.2f} GiB of KV cache in "
+            f"{fullest.total / GIB:.2f} GiB"
+        )
+    elif chosen.weights_missing:
         yield (
             f"does not fit: {chosen.weights_missing / GIB:.1f} GiB are missing on a rank before any KV cache "
             f"({fullest.weights / GIB:.1f} GiB of weights in {fullest.total / GIB:.1f} GiB)"

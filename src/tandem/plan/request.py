@@ -51,6 +51,8 @@ class Wishes:
     recurrent_dtype: str = "auto"
     tensor_parallel_size: int | None = None
     pipeline_parallel_size: int | None = None
+    #: No GPU may stay idle.
+    all_gpus: bool = False
     gpu_memory_utilization: float = 0.9
     kv_cache_memory_bytes: int | None = None
     block_size: int = 16

@@ -54,6 +54,21 @@ def test_memory_adds_up():
         assert sum(rank[f"{part}_bytes"] for part in parts) == rank["total_bytes"]
 
 
+def test_a_wanted_kv_cache_may_take_the_reserve_and_no_more():
+    nodes = Nodes(1, 1, 24 * GIB, 215e9)
+    assert plan(llama(), nodes, None, max_model_len=8192)["memory_per_rank"][0]["reserve_bytes"] == round(2.4 * GIB)
+    wanted = plan(llama(), nodes, None, max_model_len=8192, kv_cache_memory_bytes=8 * GIB)
+    assert wanted["fits"]
+    (rank,) = wanted["memory_per_rank"]
+    parts = ("weight", "activation", "communication", "reserve", "kv_cache")
+    assert sum(rank[f"{part}_bytes"] for part in parts) == rank["total_bytes"]
+    document = plan(llama(), nodes, None, max_model_len=8192, kv_cache_memory_bytes=10 * GIB)
+    assert not document["fits"]
+    assert document["memory_per_rank"][0]["missing_bytes"]
+    (less,) = [change["value"] for change in document["nearest"] if change["change"] == "kv_cache_memory_bytes"]
+    assert plan(llama(), nodes, None, max_model_len=8192, kv_cache_memory_bytes=less)["fits"]
+
+
 def test_too_large_names_what_works():
     document = plan(LLAMA_70B, Nodes(1, 1, 108 * GIB, 215e9), None)
     assert not document["fits"]
