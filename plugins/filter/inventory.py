@@ -13,6 +13,7 @@ from tandem.inventory.description import Description
 from tandem.inventory.models import read_source, source_bytes
 from tandem.inventory.ports import find_taken_ports, ports_of
 from tandem.inventory.problems import Problem
+from tandem.plan.stage import filled_engines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +53,11 @@ def _describe(
                 variables[host][name] = _plain(hostvars[host][name])
             except AnsibleUndefinedVariable as error:
                 problems.append(Problem(name, f"cannot be worked out: {error}", "correct the template"))
+    for own in variables.values():
+        if "vllm_engine_engines" in own:
+            # An engine that leaves its sizes to the plan is as good as one that says them.
+            engines, models = own["vllm_engine_engines"], own.get("model_weights_models")
+            own["vllm_engine_engines"] = filled_engines(engines, models, variables)
     models = next(iter(variables.values()), {}).get("model_weights_models")
     sources = [entry.get("source") for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
     paths = [source["path"] for source in sources if isinstance(source, dict) and isinstance(source.get("path"), str)]

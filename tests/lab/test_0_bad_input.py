@@ -67,6 +67,8 @@ NODES: list[tuple[str, dict[str, Any], list[str]]] = [
      ["eth7", "link0", "eth1"]),
     ("no disk space", {"model_weights_free_space_reserve_bytes": 10**16},
      ["model_weights_free_space_reserve_bytes", "MiB free"]),
+    ("an engine that does not fit", {"plan_gpu_memory_gib": 0.25},
+     ["vllm_engine_engines[smollm2]: does not fit", "what works: 0.4", "plan_gpu_memory_gib"]),
 ]  # fmt: skip
 
 

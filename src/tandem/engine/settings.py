@@ -20,6 +20,7 @@ OPTIONS = (
     "enable_prefix_caching",
     "enforce_eager",
     "kv_cache_memory_bytes",
+    "kv_cache_dtype",
 )
 
 

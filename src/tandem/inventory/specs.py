@@ -22,13 +22,17 @@ UNITS = {
     "_bytes": "bytes",
     "_sec": "seconds",
     "_s": "seconds",
+    "_usec": "microseconds",
+    "_gib": "GiB",
+    "_gb_per_s": "GB/s",
+    "_gbit_per_s": "Gb/s",
     "_msec": "milliseconds",
     "_ms": "milliseconds",
     "_len": "tokens",
     "_tokens": "tokens",
     "port": "a TCP port",
 }
-POSITIVE = re.compile(r"_(bytes|sec|msec|s|ms|size|len|tokens|seqs|limit|max|per_node|threshold)$|port$")
+POSITIVE = re.compile(r"_(bytes|sec|msec|s|ms|size|len|tokens|seqs|limit|max|per_node|threshold)$|port$|^plan_")
 MAY_BE_ZERO = re.compile(r"reserve_bytes$")
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -152,8 +156,8 @@ def _label(entry: Value, index: int) -> str:
 
 
 def _unit_words(variable: str) -> str:
-    units = [unit for end, unit in UNITS.items() if variable.endswith(end)]
-    return f" ({max(units, key=len)})" if units else ""
+    ends = [end for end in UNITS if variable.endswith(end)]
+    return f" ({UNITS[max(ends, key=len)]})" if ends else ""
 
 
 def _in_range(variable: str, number: float) -> bool:

@@ -27,11 +27,19 @@ PLAYBOOK_OPTIONS: dict[str, Option] = {
             "imports": {"type": "list", "elements": "str", "default": [], "description": "Modules to import once."},
         },
     },
+    "plan_gpu_memory_gib": {"type": "float", "description": "Memory that one GPU of the node has for an engine."},
+    "plan_memory_bandwidth_gb_per_s": {"type": "float", "description": "What one GPU's memory reads."},
+    "plan_gpus": {"type": "int", "description": "GPUs of the node."},
+    "plan_link_gbit_per_s": {"type": "float", "description": "Promised bandwidth of tandem_link."},
+    "plan_link_latency_usec": {"type": "float", "description": "Promised latency of tandem_link, one way."},
 }
 #: A cluster has one of each, however many hosts look at it.
-CLUSTER_WIDE = ("link_links", "tandem_link", "ray_head", "vllm_engine_engines", "model_weights_models")
+CLUSTER_WIDE = (
+    *("link_links", "tandem_link", "ray_head", "vllm_engine_engines", "model_weights_models"),
+    *("plan_link_gbit_per_s", "plan_link_latency_usec"),
+)
 #: A name that starts with one of these is meant for us, besides the names of the roles.
-PREFIXES = ("tandem_",)
+PREFIXES = ("tandem_", "plan_")
 
 
 def known_options(specs: Mapping[str, Mapping[str, Option]]) -> dict[str, Option]:
