@@ -8,7 +8,7 @@ import pytest
 from files import ROOT, name, tracked
 
 #: Below src/tandem. All else runs on nodes too, where nothing but Python is installed.
-CONTROL_ONLY = ("lab", "fabric/html.py", "fabric/plots.py", "fabric/svg.py")
+CONTROL_ONLY = ("lab", "fabric/html.py", "fabric/plots.py", "fabric/svg.py", "plan/picture.py")
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tandem.plan.request import Link, Nodes
+    from tandem.plan.request import Link, Nodes, Wishes
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,6 +31,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_hardware(parser)
     _add_wishes(parser)
     parser.add_argument("--json", action="store_true", help="print the document")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="draw memory, and speed against the link's latency: .svg or .png"
+    )
     parser.add_argument("--check", action="store_true", help="end with status 1 if it does not fit")
     parser.set_defaults(handler=_plan)
 
@@ -75,33 +78,42 @@ def _add_wishes(parser: argparse.ArgumentParser) -> None:
 
 def _plan(arguments: argparse.Namespace) -> int:
     from tandem.plan import config, plan, table, weights
-    from tandem.plan.request import Wishes
 
-    document = plan.make_plan(
-        config.load(arguments.config),
-        _nodes(arguments),
-        _link(arguments),
-        Wishes(
-            max_model_len=arguments.max_model_len,
-            max_num_seqs=arguments.max_num_seqs,
-            max_num_batched_tokens=arguments.max_num_batched_tokens,
-            dtype=arguments.dtype,
-            kv_cache_dtype=arguments.kv_cache_dtype,
-            quantization=arguments.quantization,
-            recurrent_dtype=arguments.mamba_ssm_cache_dtype,
-            tensor_parallel_size=arguments.tensor_parallel_size,
-            pipeline_parallel_size=arguments.pipeline_parallel_size,
-            gpu_memory_utilization=arguments.gpu_memory_utilization,
-            kv_cache_memory_bytes=arguments.kv_cache_memory_bytes,
-            block_size=arguments.block_size,
-            enable_prefix_caching=not arguments.no_prefix_caching,
-            async_scheduling=not arguments.no_async_scheduling,
-            images=not arguments.text_only,
-        ),
-        weights.read(arguments.weights) if arguments.weights else None,
-    )
+    model, checkpoint = config.load(arguments.config), weights.read(arguments.weights) if arguments.weights else None
+    nodes, link, wishes = _nodes(arguments), _link(arguments), _wishes(arguments)
+    document = plan.make_plan(model, nodes, link, wishes, checkpoint)
+    if arguments.picture:
+        # Drawing needs more than the standard library: not before there is something to draw.
+        from tandem.plan import latencies, picture
+
+        best = document["tensor_parallel_size"], document["pipeline_parallel_size"]
+        between = link if nodes.count > 1 else None
+        curves = latencies.curves(model, nodes, between, wishes, checkpoint, best=best) if between else []
+        picture.write(arguments.picture, document, curves, between)
     print(json.dumps(document, indent=2, allow_nan=False) if arguments.json else table.render(document))
     return 1 if arguments.check and not document["fits"] else 0
+
+
+def _wishes(arguments: argparse.Namespace) -> Wishes:
+    from tandem.plan.request import Wishes
+
+    return Wishes(
+        max_model_len=arguments.max_model_len,
+        max_num_seqs=arguments.max_num_seqs,
+        max_num_batched_tokens=arguments.max_num_batched_tokens,
+        dtype=arguments.dtype,
+        kv_cache_dtype=arguments.kv_cache_dtype,
+        quantization=arguments.quantization,
+        recurrent_dtype=arguments.mamba_ssm_cache_dtype,
+        tensor_parallel_size=arguments.tensor_parallel_size,
+        pipeline_parallel_size=arguments.pipeline_parallel_size,
+        gpu_memory_utilization=arguments.gpu_memory_utilization,
+        kv_cache_memory_bytes=arguments.kv_cache_memory_bytes,
+        block_size=arguments.block_size,
+        enable_prefix_caching=not arguments.no_prefix_caching,
+        async_scheduling=not arguments.no_async_scheduling,
+        images=not arguments.text_only,
+    )
 
 
 def _nodes(arguments: argparse.Namespace) -> Nodes:

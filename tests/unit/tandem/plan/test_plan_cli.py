@@ -3,13 +3,18 @@
 import json
 import subprocess
 import sys
+from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
-from plan_models import LLAMA_70B
+from plan_models import LLAMA_70B, PAIR
+from test_plan_article import plan
 from test_plan_document import SCHEMA
 
 from tandem import cli
+from tandem.plan import latencies
+from tandem.plan.config import Config
+from tandem.plan.request import Link, Wishes
 
 HARDWARE = [
     *("--nodes", "2", "--gpus-per-node", "1", "--gpu-memory-gib", "108", "--memory-bandwidth-gb-per-s", "215"),
@@ -93,3 +98,53 @@ def test_nothing_heavy_is_imported(model):
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
     assert ran.stderr.strip() == "[]"
+
+
+def test_a_picture_has_units_ways_and_a_mark_for_the_link(model, tmp_path, capsys):
+    path = tmp_path / "plan.svg"
+    assert cli.main(["plan", "--config", model, *HARDWARE, "--picture", str(path)]) == 0
+    assert "LlamaForCausalLM" in capsys.readouterr().out
+    words = {node.text for node in ET.parse(path).iter() if node.tag.endswith("}text")}
+    assert words >= {
+        *(
+            "LlamaForCausalLM: fits",
+            "weights",
+            "KV cache",
+            "activations",
+            "communication",
+            "reserve",
+            "memory, 108 GiB",
+        ),
+        *("rank", "GiB", "tokens/s", "latency of the link, one way (usec)", "this link: 5 usec"),
+        *("TP 2 x PP 1", "TP 1 x PP 2"),
+    }
+    first = path.read_bytes()
+    cli.main(["plan", "--config", model, *HARDWARE, "--picture", str(path)])
+    assert path.read_bytes() == first, "the same plan is the same file"
+
+
+@pytest.mark.parametrize("given", [["--nodes", "1"], ["--link-latency-usec", "0"], ["--gpu-memory-gib", "20"]])
+def test_a_picture_of_one_node_an_ideal_link_and_what_does_not_fit(model, tmp_path, given):
+    path = tmp_path / "plan.png"
+    assert cli.main(["plan", "--config", model, *HARDWARE, *given, "--picture", str(path)]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("plan.gif", "must end in .svg or .png"), ("no/plan.svg", "cannot be written")]
+)
+def test_a_picture_that_cannot_be_made(model, tmp_path, capsys, name, said):
+    assert cli.main(["plan", "--config", model, *HARDWARE, "--picture", str(tmp_path / name)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_curves_meet_the_plan_at_the_latency_of_the_link():
+    wishes, link = Wishes(max_model_len=32768), Link(54e9 / 8, 40e-6)
+    document = plan(LLAMA_70B, PAIR, link)
+    tensor, pipeline = latencies.curves(Config(LLAMA_70B, "c"), PAIR, link, wishes, best=(2, 1))
+    assert (tensor.tensor, tensor.pipeline) == (2, 1)
+    assert dict(tensor.points)[40e-6] == document["decode_ceiling_tokens_per_s"]
+    speeds = [speed for _, speed in tensor.points]
+    assert speeds == sorted(speeds, reverse=True)
+    assert speeds[-1] < speeds[0] * 0.7
+    assert pipeline.points[-1][1] > pipeline.points[0][1] * 0.99
