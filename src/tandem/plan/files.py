@@ -32,9 +32,9 @@ def read(model: Mapping[str, Any]) -> Files:
     named, path = model.get("config"), source.get("path")
     try:
         if named:
-            return _read(Path(named))
+            return _read(Path(named).expanduser())
         if path:
-            return _read(Path(path) / "config.json")
+            return _read(Path(path).expanduser() / "config.json")
         cached = _in_cache(source.get("hub") or {})
         if cached is not None:
             return _read(cached)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from plan_models import LLAMA_70B, llama
 
 from tandem.plan import engines, summary
@@ -41,6 +42,20 @@ def test_what_is_left_out_is_filled_in():
         "enable_prefix_caching": True,
         "dtype": "bfloat16",
     }
+
+
+def test_the_labs_engine_says_it_all():
+    lab = Path(__file__).parents[4] / "inventories/lab/group_vars"
+    (engine,) = yaml.safe_load((lab / "all/engines.yml").read_text())["vllm_engine_engines"]
+    figures = yaml.safe_load((lab / "nodes/plan.yml").read_text())
+    small = llama(
+        **{"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 12},
+        **{"num_key_value_heads": 4, "head_dim": 64, "vocab_size": 49152, "max_position_embeddings": 8192},
+        **{"tie_word_embeddings": True, "rope_scaling": ...},
+    )
+    found = plan_engine(engine, [engine], Files(Config(small, "c")), dict.fromkeys(engine["nodes"], figures))
+    assert found.document["fits"]
+    assert found.filled == {}
 
 
 def test_what_the_user_says_stays():
