@@ -55,7 +55,13 @@ for port in sys.argv[2:]:
 def role_tests(role: str) -> None:
     """Run the tests that Molecule's scenario of a role has, on the lab's nodes."""
     hosts = ",".join(f"ssh://{node}" for node in NODES)
-    argv = [str(BIN / "pytest"), "--quiet", f"--hosts={hosts}", "--ssh-config=.lab/ssh_config", f"molecule/{role}/tests"]
+    argv = [
+        str(BIN / "pytest"),
+        "--quiet",
+        f"--hosts={hosts}",
+        "--ssh-config=.lab/ssh_config",
+        f"molecule/{role}/tests",
+    ]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout
 
