@@ -29,17 +29,19 @@ def read(model: Mapping[str, Any]) -> Files:
     """Return what is known of an entry of ``model_weights_models``. What cannot be read is no error, but said."""
     source = model.get("source")
     source = source if isinstance(source, dict) else {}
-    named, path = model.get("config"), source.get("path")
+    named, path, hub = model.get("config"), source.get("path"), source.get("hub")
     try:
         if named:
-            return _read(Path(named).expanduser())
+            return _read(Path(str(named)).expanduser())
         if path:
-            return _read(Path(path).expanduser() / "config.json")
-        cached = _in_cache(source.get("hub") or {})
+            return _read(Path(str(path)).expanduser() / "config.json")
+        cached = _in_cache(hub) if isinstance(hub, dict) else None
         if cached is not None:
             return _read(cached)
     except TandemError as error:
         return Files(missing=str(error).removeprefix("--config ").removeprefix("--weights "))
+    except (OSError, RuntimeError) as error:  # a directory that may not be entered, or the home of nobody
+        return Files(missing=str(error))
     return Files(
         missing="its config.json is not on the control node; name a copy in "
         f"model_weights_models[{model.get('name')}].config"

@@ -41,7 +41,11 @@ CASES = [
         "tandem_link",
         "differs between node1 and node2; the cluster has one: define it in group_vars/all",
     ),
+    Case("unknown plan variable", lambda d: put(d.variables, plan_gpu_memory_gb=1), "plan_gpu_memory_gb", "plan_gpu_memory_gib?"),
+    Case("two promises", lambda d: put(d.host_variables["node2"], plan_link_gbit_per_s=1), "plan_link_gbit_per_s", "differs"),
     # form
+    Case("no memory", lambda d: put(d.variables, plan_gpu_memory_gib=0), "plan_gpu_memory_gib", "found 0; give a number above 0 (GiB)"),
+    Case("no bandwidth", lambda d: put(d.variables, plan_link_gbit_per_s="fast"), "plan_link_gbit_per_s", "give a number (Gb/s)"),
     Case("no list", lambda d: put(d.variables, link_links={}), "link_links", "found dict {}; give a list", alone=False),
     Case("no number", lambda d: put(d.links[0], mtu_bytes="9k"), f"{LINK}.mtu_bytes", "found '9k'; give a whole number (bytes)"),
     Case("no port", lambda d: put(d.variables, ray_port=70000), "ray_port", "found 70000; give a number from 1 to 65535"),

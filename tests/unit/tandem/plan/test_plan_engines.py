@@ -49,9 +49,16 @@ def test_the_labs_engine_says_it_all():
     (engine,) = yaml.safe_load((lab / "all/engines.yml").read_text())["vllm_engine_engines"]
     figures = yaml.safe_load((lab / "nodes/plan.yml").read_text())
     small = llama(
-        **{"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 12},
-        **{"num_key_value_heads": 4, "head_dim": 64, "vocab_size": 49152, "max_position_embeddings": 8192},
-        **{"tie_word_embeddings": True, "rope_scaling": ...},
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=12,
+        num_key_value_heads=4,
+        head_dim=64,
+        vocab_size=49152,
+        max_position_embeddings=8192,
+        tie_word_embeddings=True,
+        rope_scaling=...,
     )
     found = plan_engine(engine, [engine], Files(Config(small, "c")), dict.fromkeys(engine["nodes"], figures))
     assert found.document["fits"]

@@ -95,7 +95,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
      [{"nodes": ["n"], "extra_arguments": []}], [{"nodes": ["n"], "gpus_per_node": "two"}],
      [{"nodes": ["n"], "model": {}}], [{"nodes": ["n"], "gpus_per_node": "0", "model": "m"}]],
 )  # fmt: skip
-@pytest.mark.parametrize("models", [None, "text", [None], [{}], [{"name": "m", "source": 1}]])
+@pytest.mark.parametrize(
+    "models",
+    [None, "text", [None], [{}], [{"name": "m", "source": 1}], [{"name": {}, "source": {"path": 5}}],
+     [{"name": "m", "source": {"hub": "x"}}], [{"name": "m", "config": ["~nobody-at-all/x"]}],
+     [{"name": "m", "config": "~nobody-at-all/x"}]],
+)  # fmt: skip
 def test_what_is_no_engine_is_left_to_the_check_of_the_inventory(engines: Any, models: Any) -> None:
     assert stage.filled_engines(engines, models, {"n": FIGURES}) == engines
 
