@@ -49,7 +49,9 @@ def play(
     if variables is not None:
         argv += ["--extra-vars", json.dumps(variables)]
     used = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"} | dict(environment or {})
-    done = subprocess.run(argv, cwd=ROOT, env=used, capture_output=True, text=True, timeout=timeout_sec, check=False)
+    # Ansible refuses an input that somebody, as ssh does, made non-blocking: it gets one of its own.
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    done = subprocess.run(argv, cwd=ROOT, env=used, timeout=timeout_sec, check=False, **options)
     start = done.stdout.find("{\n")
     if start < 0:  # Ansible gave up before the first play
         return Play(done.returncode, (), (), done.stdout + done.stderr)

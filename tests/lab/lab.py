@@ -27,7 +27,7 @@ def playbook(*arguments: str, variables: Mapping[str, Any] | None = None, timeou
 
 def ssh(node: str, command: str, *, check: bool = True, timeout_sec: float = 60) -> str:
     """Run a shell command on a node as root, over the connection that Ansible uses."""
-    argv = ["ssh", "-F", ".lab/ssh_config", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", node, command]
+    argv = ["ssh", "-n", "-F", ".lab/ssh_config", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", node, command]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=timeout_sec, check=False)
     if check and done.returncode:
         raise AssertionError(f"{node}: {command!r} ended with {done.returncode}: {done.stdout}{done.stderr}")

@@ -63,9 +63,8 @@ class Fabric:
         argv += ["-a", json.dumps(arguments)] if arguments else []
         environment = os.environ | self.environment
         environment |= {"ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
-        done = subprocess.run(
-            argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_sec, check=False
-        )
+        options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+        done = subprocess.run(argv, cwd=ROOT, env=environment, timeout=timeout_sec, check=False, **options)
         assert "{\n" in done.stdout, done
         document, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{\n"))
         result: dict[str, Any] = document["plays"][0]["tasks"][0]["hosts"][node]

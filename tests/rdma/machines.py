@@ -45,7 +45,7 @@ class Machines:
 
     def ssh(self, node: str, command: str, *, check: bool = True, timeout_sec: float = 60) -> str:
         """Run a shell command on a node as root and return its output."""
-        argv = ["ssh", "-F", str(self.ssh_config), "-o", "ControlMaster=auto", "-o", "ControlPersist=60s"]
+        argv = ["ssh", "-n", "-F", str(self.ssh_config), "-o", "ControlMaster=auto", "-o", "ControlPersist=60s"]
         argv += ["-o", f"ControlPath={self.directory}/cm-%n", node, command]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_sec, check=False)
         if check and done.returncode:
@@ -55,7 +55,7 @@ class Machines:
     def disconnect(self, node: str) -> None:
         """Forget connections to a node that goes down: they would be waited for."""
         for path in (*self.directory.glob(f"cm-{node}"), *self.directory.glob("cp/*")):
-            argv = ["ssh", "-F", str(self.ssh_config), "-o", f"ControlPath={path}", "-O", "exit", node]
+            argv = ["ssh", "-n", "-F", str(self.ssh_config), "-o", f"ControlPath={path}", "-O", "exit", node]
             subprocess.run(argv, capture_output=True, timeout=30, check=False)
 
 
@@ -105,7 +105,7 @@ def running() -> Iterator[Machines]:
 def wait_for_ssh(machines: Machines, node: str, process: subprocess.Popen[bytes] | None = None) -> None:
     """Wait until a node answers."""
     ends = time.monotonic() + BOOT_TIMEOUT_SEC
-    argv = ["ssh", "-F", str(machines.ssh_config), node, "true"]
+    argv = ["ssh", "-n", "-F", str(machines.ssh_config), node, "true"]
     answer = ""
     while time.monotonic() < ends:
         if process is not None and process.poll() is not None:
