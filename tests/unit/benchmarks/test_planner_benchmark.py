@@ -1,0 +1,72 @@
+"""What the planner's benchmark makes of an engine's figures; that it starts engines is seen by running it."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.planner import table
+from benchmarks.planner.compare import CAPACITY, KV, KV_MEMORY_BYTES, STATE, WEIGHTS, Pair, compare, plan_of
+from benchmarks.planner.engine import reason_of
+from benchmarks.planner.families import FAMILIES, model_of
+
+LLAMA = next(family for family in FAMILIES if family.case == "llama_gqa" and family.ranks == 1)
+#: 768 bytes per token in blocks of 128 tokens, as an engine of this model reports them.
+BLOCKS = KV_MEMORY_BYTES // (768 * 128)
+FOUND = {
+    "block_tokens": 128,
+    "prefix_caching": True,
+    "async_scheduling": False,
+    "recurrent_dtype": "auto",
+    "kv_tokens": BLOCKS * 128,
+    "ranks": [
+        {
+            "weight_bytes": 2567808,
+            "blocks": BLOCKS,
+            "layers": [{"state": False, "block_tokens": 128, "bytes": 768 * 128 * BLOCKS}],
+        }
+    ],
+}
+
+
+def test_an_engine_that_is_as_planned_is_fine() -> None:
+    pairs = {pair.what: pair for pair in compare(plan_of(model_of(LLAMA), FOUND), FOUND)}
+    assert {what: pair.ratio for what, pair in pairs.items()} == {WEIGHTS: 1, KV: 1, STATE: 1, CAPACITY: 1}
+    assert (pairs[WEIGHTS].theirs, pairs[KV].theirs) == (2567808, 768)
+
+
+@pytest.mark.parametrize(
+    ("pair", "fine"),
+    [
+        (Pair(WEIGHTS, 1009, 1000), True),
+        (Pair(WEIGHTS, 1011, 1000), False),
+        (Pair(KV, 769, 768), False),
+        (Pair(STATE, 0, 0), True),
+        (Pair(STATE, 1, 0), False),
+        (Pair(CAPACITY, 127, 128), False),
+    ],
+)
+def test_weights_may_be_a_little_off_and_nothing_else(pair: Pair, fine: bool) -> None:
+    assert pair.fine is fine
+
+
+def test_a_state_is_counted_once_per_block() -> None:
+    rank = {"weight_bytes": 1, "blocks": 4, "layers": [{"state": True, "block_tokens": 2048, "bytes": 4 * 640}]}
+    pairs = {pair.what: pair for pair in compare(plan_of(model_of(LLAMA), FOUND), FOUND | {"ranks": [rank]})}
+    assert (pairs[STATE].theirs, pairs[KV].theirs) == (640, 0)
+
+
+def test_what_was_not_compared_is_told_and_is_not_fine() -> None:
+    rows = [table.Row("a", failure="vLLM did not start: no"), table.Row("b", (Pair(KV, 1, 2),))]
+    assert [row.fine for row in rows] == [False, False]
+    assert "no" in table.line(rows[0])
+    assert next(table.summary(rows, "1")) == "vLLM 1: 1 of 2 engines compared, 0 within limits"
+
+
+def test_the_last_error_is_the_reason() -> None:
+    assert reason_of("(Worker) ValueError: first\nRuntimeError: last\nbye\n") == "RuntimeError: last"
+    assert reason_of("only this\n\n") == "only this"
+    assert reason_of("") == "it printed nothing"
+
+
+def test_each_family_has_a_config() -> None:
+    assert len({model_of(family).config["architectures"][0] for family in FAMILIES}) >= 8
