@@ -1,0 +1,1 @@
+"""Kernel arguments of all boot entries, and of those to come."""
