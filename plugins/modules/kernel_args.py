@@ -45,6 +45,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed_places:
+  description: Boot entries and files that differed from what is wanted.
+  type: list
+  elements: str
+  returned: success
 reboot_required:
   description: Whether the running kernel was started with other arguments than wanted.
   type: bool
@@ -107,7 +112,8 @@ def main() -> None:
     except (KernelArgsError, CommandError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        changed=outcome.changed,
+        changed=bool(outcome.changed),
+        changed_places=list(outcome.changed),
         reboot_required=bool(outcome.running_differences),
         running_differences=list(outcome.running_differences),
         skipped_entries=list(outcome.skipped),

@@ -65,9 +65,11 @@ class Outcome:
     running_differences: tuple[str, ...]
 
     @property
-    def changed(self) -> bool:
-        """Whether anything differs."""
-        return self.before != self.after
+    def changed(self) -> tuple[str, ...]:
+        """The names of entries and files that differ."""
+        entries = zip(self.before.entries, self.after.entries, strict=True)
+        files = zip(self.before.files, self.after.files, strict=True)
+        return (*(old.name for old, new in entries if old != new), *(str(old[0]) for old, new in files if old != new))
 
 
 def ensure(run: Runner, write: Write, root: Path, wanted: Wanted, *, check_mode: bool) -> Outcome:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .tokens import KernelArgsError, changed_keys, key_of, name_of, split
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 READ = ("grubby", "--info=ALL")
 _LINE = re.compile(r"(index|kernel|args|root|initrd|title|id)=(.*)")
@@ -83,11 +83,9 @@ def update_command(entry: Entry, after: Sequence[str]) -> list[str]:
     # By name, all values at once: grubby removes one name=value only once, and reads it as a regular expression.
     remove = [name_of(token) for token in entry.tokens if key_of(token) in keys]
     add = [token for token in after if key_of(token) in keys]
+    names = {*remove, *map(name_of, add)}
     for token in entry.tokens:
-        words = token.split()
-        ours = key_of(token) in keys
-        nested = len(words) > 1 and (ours or any(key_of(word) in keys for word in words))
-        if _MANGLED.search(token) or nested or (ours and token.startswith('"')) or token in _END:
+        if _would_be_damaged(token, names, is_ours=key_of(token) in keys):
             raise KernelArgsError(
                 f"Boot entry {entry.name} has {token!r}, which grubby cannot keep or replace. Nothing was changed. "
                 f"Edit /boot/loader/entries/{entry.name}.conf by hand: it needs {' '.join(after)}"
@@ -98,3 +96,12 @@ def update_command(entry: Entry, after: Sequence[str]) -> list[str]:
     if add:
         command.append(f"--args={' '.join(add)}")
     return command
+
+
+def _would_be_damaged(token: str, names: Iterable[str], *, is_ours: bool) -> bool:
+    if _MANGLED.search(token) or token in _END:
+        return True
+    # To grubby a line is words, not tokens, and a name is a regular expression.
+    words = token.split()
+    hit = any(re.fullmatch(name, word.partition("=")[0]) for word in words for name in names)
+    return (hit and len(words) > 1) or hit != is_ours

@@ -32,7 +32,7 @@ UNITS = {
     "_tokens": "tokens",
     "port": "a TCP port",
 }
-POSITIVE = re.compile(r"_(bytes|sec|msec|s|ms|size|len|tokens|seqs|limit|max|per_node|threshold)$|port$|^plan_")
+POSITIVE = re.compile(r"_(bytes|gib|sec|msec|s|ms|size|len|tokens|seqs|limit|max|per_node|threshold)$|port$|^plan_")
 MAY_BE_ZERO = re.compile(r"reserve_bytes$")
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 

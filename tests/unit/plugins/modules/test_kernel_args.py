@@ -97,6 +97,9 @@ def fedora(node: Node) -> Node:
 def test_every_entry_gets_what_is_wanted_and_keeps_the_rest(fedora: Node, run: RunModule) -> None:
     result = run(present=WANTED)
     assert (result["changed"], result["reboot_required"], result["tool"]) == (True, True, "grubby")
+    entries = [f"{MACHINE}-{name}" for name in ("6.18.4-200.fc43.x86_64", "6.17.12-300.fc43.x86_64", "0-rescue")]
+    files = [str(fedora.root / name) for name in ("etc/kernel/cmdline", "etc/default/grub")]
+    assert result["changed_places"] == [*entries, *files]
     assert fedora.options("6.18.4-200.fc43.x86_64") == f"{LUKS} {OURS}"
     # A token is no part of another: amd_iommu is not iommu.
     assert fedora.options("6.17.12-300.fc43.x86_64") == f"{LUKS} amd_iommu=off {OURS}"
@@ -229,6 +232,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ('ro dyndbg="file x; iommu=off"', {"present": ["iommu=pt"]}, "'dyndbg=\"file x; iommu=off\"', which grubby"),
     ("ro a=b&c", {"present": ["iommu=pt"]}, "'a=b&c', which grubby"),
     ("ro a=*", {"present": ["iommu=pt"]}, "'a=*', which grubby"),
+    ("ro ttm-pages-limit=1 ttmxpages_limit=1", {"present": WANTED}, "'ttmxpages_limit=1', which grubby"),
     ("ro -- foo", {"present": ["iommu=pt"]}, "'--', which grubby"),
 ]
 

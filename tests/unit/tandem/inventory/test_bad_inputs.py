@@ -63,6 +63,7 @@ CASES = [
     Case("memory share in percent", lambda d: put(d.engines[0], gpu_memory_utilization=90), f"{FIRST}.gpu", "above 0 and up to 1"),
     Case("zero length", lambda d: put(d.engines[0], max_model_len=0), f"{FIRST}.max_model_len", "above 0 (tokens)"),
     Case("negative size", lambda d: put(d.variables, ray_object_store_memory_bytes=-1), "ray_object_store", "above 0 (bytes)"),
+    Case("no memory", lambda d: put(d.variables, kernel_args_gpu_memory_gib=0), "kernel_args_gpu", "give a number above 0 (GiB)"),
     Case("dtype", lambda d: put(d.engines[0], dtype="fp16"), f"{FIRST}.dtype", "found 'fp16'; choose one of auto, half, float16"),
     # links
     Case(
