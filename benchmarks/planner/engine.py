@@ -40,6 +40,12 @@ ENVIRONMENT = {
     "TORCH_COMPILE_DISABLE": "1",
 }
 
+#: As Python prints an error, and as vLLM logs that of another process.
+_ERROR = re.compile(
+    r"^(?:\(.*?\) )?(?:ERROR .*?\] )?((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b: .*)$", flags=re.MULTILINE
+)
+_WRAPPER = re.compile(r"ValidationError|CalledProcessError|Error raised in subprocess|initialization failed")
+
 
 class DidNotStart(Exception):
     """vLLM gave no engine of this model; says why."""
@@ -96,7 +102,7 @@ def _run(command: list[str], output: Path) -> str:
 
 
 def reason_of(output: str) -> str:
-    """Return the last error of a run, which is the one that ended it."""
-    errors = re.findall(r"^(?:\(.*?\) )?((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b: .*)$", output, re.MULTILINE)
+    """Return the last error that says more than that there was one before it."""
+    errors = [error for error in _ERROR.findall(output) if not _WRAPPER.search(error)]
     lines = errors or output.split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")

@@ -62,10 +62,31 @@ def test_what_was_not_compared_is_told_and_is_not_fine() -> None:
     assert next(table.summary(rows, "1")) == "vLLM 1: 1 of 2 engines compared, 0 within limits"
 
 
-def test_the_last_error_is_the_reason() -> None:
-    assert reason_of("(Worker) ValueError: first\nRuntimeError: last\nbye\n") == "RuntimeError: last"
-    assert reason_of("only this\n\n") == "only this"
-    assert reason_of("") == "it printed nothing"
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("(Worker) ValueError: first\nRuntimeError: last\nbye\n", "RuntimeError: last"),
+        (
+            (
+                "(Worker_TP0 pid=1) ERROR 11-25 07:08:36 [executor.py:9] NotImplementedError: no kernel\n"
+                "Exception: WorkerProc initialization failed due to an exception in a background process.\n"
+            ),
+            "NotImplementedError: no kernel",
+        ),
+        (
+            (
+                "(Main) ERROR 11-25 07:04:38 [registry.py:1] RuntimeError: Error raised in subprocess:\n"
+                "(Main) ERROR 11-25 07:04:38 [registry.py:1] ModuleNotFoundError: No module named 'x'\n"
+                "pydantic_core.ValidationError: 1 validation error for ModelConfig\n"
+            ),
+            "ModuleNotFoundError: No module named 'x'",
+        ),
+        ("only this\n\n", "only this"),
+        ("", "it printed nothing"),
+    ],
+)
+def test_the_reason_is_the_error_below_those_that_wrap_it(output: str, reason: str) -> None:
+    assert reason_of(output) == reason
 
 
 def test_each_family_has_a_config() -> None:
