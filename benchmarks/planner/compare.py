@@ -67,6 +67,7 @@ def plan_of(model: Model, found: Mapping[str, Any]) -> dict[str, Any]:
             block_size=min(BLOCK_TOKENS, found["block_tokens"]),
             enable_prefix_caching=found["prefix_caching"],
             async_scheduling=found["async_scheduling"],
+            images=False,
         ),
     )
 

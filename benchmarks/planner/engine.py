@@ -21,11 +21,13 @@ from benchmarks.planner.compare import (
 )
 from benchmarks.planner.families import Model
 
-PROBE = Path(__file__).parent / "inside/probe.py"
+INSIDE = Path(__file__).parent / "inside"
+PROBE = INSIDE / "probe.py"
 #: Starting takes half a minute; a machine with other work may need several.
 TIMEOUT_SEC = 600
 
 ENVIRONMENT = {
+    "PYTHONPATH": str(INSIDE / "absent"),
     # Nothing is fetched, nothing is sent.
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
@@ -52,8 +54,9 @@ class DidNotStart(Exception):
 
 
 def settings_of(model: Model, directory: Path, ranks: int) -> dict[str, Any]:
-    """Return the arguments of vLLM's engine: random weights, no tokenizer."""
-    return {
+    """Return the arguments of vLLM's engine: random weights, no tokenizer, no images."""
+    images = {"limit_mm_per_prompt": {"image": 0, "video": 0}} if "vision_config" in model.config else {}
+    return images | {
         "model": str(directory),
         "load_format": "dummy",
         "skip_tokenizer_init": True,

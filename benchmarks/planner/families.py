@@ -20,7 +20,7 @@ class Family:
     ranks: int = 1
 
 
-#: None with images: vLLM looks at those only where torchvision is installed, which the lab's runtime does without.
+#: Those with images are started for text, which leaves their vision tower out.
 FAMILIES = (
     Family("Llama: grouped heads", "llama_gqa"),
     Family("Llama on two ranks", "llama_gqa", ranks=2),
@@ -37,6 +37,9 @@ FAMILIES = (
     Family("Qwen3-Next: hybrid", "qwen3_next"),
     Family("Jamba: hybrid", "jamba"),
     Family("Mamba 2", "mamba2"),
+    Family("Gemma 3 with images", "gemma3mm"),
+    Family("Qwen 2.5 VL", "qwen25vl"),
+    Family("Qwen 3.5: hybrid, images", "qwen3_5"),
 )
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from benchmarks.planner import table
 from benchmarks.planner.compare import CAPACITY, KV, KV_MEMORY_BYTES, STATE, WEIGHTS, Pair, compare, plan_of
-from benchmarks.planner.engine import reason_of
+from benchmarks.planner.engine import ENVIRONMENT, reason_of, settings_of
 from benchmarks.planner.families import FAMILIES, model_of
 
 LLAMA = next(family for family in FAMILIES if family.case == "llama_gqa" and family.ranks == 1)
@@ -87,6 +92,20 @@ def test_what_was_not_compared_is_told_and_is_not_fine() -> None:
 )
 def test_the_reason_is_the_error_below_those_that_wrap_it(output: str, reason: str) -> None:
     assert reason_of(output) == reason
+
+
+def test_what_stands_in_for_torchvision_has_every_name() -> None:
+    code = "from torchvision.transforms.v2 import functional as f; from torchvision import io; f.Mode.NEAREST, io.read"
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": ENVIRONMENT["PYTHONPATH"]}, check=True)
+
+
+def test_only_models_with_images_are_told_to_do_without(tmp_path: Path) -> None:
+    told = {
+        family.case
+        for family in FAMILIES
+        if "limit_mm_per_prompt" in settings_of(model_of(family), tmp_path, family.ranks)
+    }
+    assert told == {"gemma3mm", "qwen25vl", "qwen3_5"}
 
 
 def test_each_family_has_a_config() -> None:
