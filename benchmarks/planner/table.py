@@ -41,7 +41,7 @@ def summary(rows: Sequence[Row], version: str) -> Iterator[str]:
     """Return the last lines: the worst ratio of each figure, and what was not compared."""
     compared = [row for row in rows if row.pairs]
     fine = sum(row.fine for row in rows)
-    yield f"vLLM {version}: {len(compared)} of {len(rows)} engines compared, {fine} within limits"
+    yield f"vLLM {version or '(no engine)'}: {len(compared)} of {len(rows)} engines compared, {fine} within limits"
     pairs = [pair for row in compared for pair in row.pairs]
     if pairs:
         worst = {pair.what: pair.ratio for pair in sorted(pairs, key=lambda pair: abs(pair.ratio - 1))}
