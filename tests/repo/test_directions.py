@@ -9,6 +9,8 @@ from files import ROOT, name, tracked
 
 #: Below src/tandem. All else runs on nodes too, where nothing but Python is installed.
 CONTROL_ONLY = ("lab", "fabric/html.py", "fabric/plots.py", "fabric/svg.py", "plan/picture.py")
+#: What an extra of pyproject.toml brings to the nodes that run a part of src/tandem.
+EXTRAS = {"router": {"yaml", "re2"}}
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
@@ -66,7 +68,17 @@ def test_nothing_but_the_standard_library_is_needed(path: Path) -> None:
     if is_control_only(path):
         pytest.skip("runs on the control node")
     allowed = sys.stdlib_module_names | {"tandem", "plugins"}
+    for part, modules in EXTRAS.items():
+        if path.is_relative_to(ROOT / "src/tandem" / part):
+            allowed |= modules
     assert not {module for module in imports(path, top_level_only=True) if module.split(".")[0] not in allowed}
+
+
+@pytest.mark.parametrize("path", tracked("src/**/*.py"), ids=name)
+def test_a_part_with_an_extra_is_needed_by_no_other(path: Path) -> None:
+    for part in EXTRAS:
+        if not path.is_relative_to(ROOT / "src/tandem" / part):
+            assert not {m for m in imports(path) if m == f"tandem.{part}" or m.startswith(f"tandem.{part}.")}
 
 
 @pytest.mark.parametrize("path", tracked("plugins/**/*.py"), ids=name)
