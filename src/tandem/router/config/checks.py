@@ -10,7 +10,7 @@ from tandem.inventory.problems import suggest
 from tandem.router.config.values import FromEnvironment, describe, is_ip
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Collection, Hashable, Iterable
 
     from tandem.router.config.general import General
     from tandem.router.config.problems import Path, Problems
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _CREDENTIAL_HEADERS = ("authorization", "proxy-authorization", "cookie")
 _CREDENTIAL_WORDS = ("api-key", "api_key", "apikey", "token", "secret", "password", "-key")
+#: Looking for a similar one among more names takes too long, and listing them helps nobody.
+_MAX_SUGGESTIONS = 60
 #: Set for each request by HTTP itself.
 _TRANSPORT_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade")
 
@@ -32,12 +34,12 @@ def check(config: Config, problems: Problems) -> None:
     for index, model in enumerate(models):
         _check_model(model, ("providers", "models", index), problems)
     _check_currencies(models, problems)
-    names = [model.name for model in models]
+    names = {model.name for model in models if model.name}
     if config.providers.defaults.model is not None:
         known(("providers", "defaults", "model"), config.providers.defaults.model, names, problems)
     _check_cards(config.routing, names, problems)
     _check_signals(config.routing.signals, problems)
-    _check_virtual_names(config.general, names, problems)
+    _check_virtual_names(config.general, [model.name for model in models], problems)
     _check_embeddings(config.general, problems)
 
 
@@ -51,12 +53,12 @@ def unique(path: Path, names: Iterable[str], problems: Problems, key: str | None
         seen.setdefault(name, index)
 
 
-def known(path: Path, name: str, names: Iterable[str], problems: Problems, *, what: str = "model") -> bool:
+def known(path: Path, name: str, names: Collection[str], problems: Problems, *, what: str = "model") -> bool:
     """Tell whether a name is known, and note it if not. An empty name was noted before."""
-    names = [candidate for candidate in names if candidate]
     if name and name not in names:
-        problems.add(path, f"the unknown {what} {describe(name)}", suggest(name, names))
-    return name in names
+        remedy = suggest(name, names) if len(names) <= _MAX_SUGGESTIONS else "name one that exists"
+        problems.add(path, f"the unknown {what} {describe(name)}", remedy)
+    return bool(name) and name in names
 
 
 def _check_listeners(listeners: tuple[Listener, ...], problems: Problems) -> None:
@@ -142,7 +144,7 @@ def _check_currencies(models: tuple[Model, ...], problems: Problems) -> None:
             problems.add(place, f"{currency} beside {priced[0][1]}", "price all models in one currency")
 
 
-def _check_cards(routing: Routing, names: list[str], problems: Problems) -> None:
+def _check_cards(routing: Routing, names: set[str], problems: Problems) -> None:
     unique(("routing", "modelCards"), (card.name for card in routing.model_cards), problems)
     for index, card in enumerate(routing.model_cards):
         known(("routing", "modelCards", index, "name"), card.name, names, problems)
@@ -179,7 +181,7 @@ def _check_keywords(signal: KeywordSignal, path: Path, problems: Problems) -> No
 def _check_virtual_names(general: General, models: list[str], problems: Problems) -> None:
     router: Path = ("global", "router", "auto_model_names")
     fusion: Path = ("global", "integrations", "looper", "fusion", "model_names")
-    fusion_names = general.integrations.looper.fusion.model_names
+    fusion_names = general.integrations.looper.fusion.names
     for path, names, others in ((router, general.router.names, fusion_names), (fusion, fusion_names, ())):
         unique(path, names, problems, key=None)
         for index, name in enumerate(names):

@@ -27,7 +27,8 @@ def check(config: Config, problems: Problems) -> None:
     unique(path, (decision.name for decision in decisions), problems)
     models = {model.name: model for model in config.providers.models if model.name}
     signals = {
-        kind: [signal.name for signal in getattr(config.routing.signals, family)] for kind, family in FAMILIES.items()
+        kind: {signal.name for signal in getattr(config.routing.signals, family) if signal.name}
+        for kind, family in FAMILIES.items()
     }
     for index, decision in enumerate(decisions):
         here = (*path, index)
@@ -60,7 +61,7 @@ def _check_models(decision: Decision, path: Path, models: Mapping[str, Model], p
 
 
 def _check_condition(
-    condition: Condition, path: Path, signals: Mapping[str, list[str]], problems: Problems, *, root: bool = False
+    condition: Condition, path: Path, signals: Mapping[str, set[str]], problems: Problems, *, root: bool = False
 ) -> None:
     if problems.below(path) and not condition.conditions:
         return
@@ -78,7 +79,7 @@ def _check_condition(
         _check_condition(child, (*path, "conditions", index), signals, problems)
 
 
-def _check_leaf(condition: Condition, path: Path, signals: Mapping[str, list[str]], problems: Problems) -> None:
+def _check_leaf(condition: Condition, path: Path, signals: Mapping[str, set[str]], problems: Problems) -> None:
     if condition.operator or condition.conditions:
         problems.add(path, "a signal beside an operator", "write either type and name, or operator and conditions")
     elif condition.type is None or condition.name is None:

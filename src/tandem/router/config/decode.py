@@ -234,6 +234,8 @@ def _is_harmless(node: Node, refusal: Refusal) -> bool:
 def _describe_hint(field: Field) -> str:
     if get_origin(field.hint) is Literal:
         return " or ".join(str(choice) for choice in get_args(field.hint))
+    if any(isinstance(item, Reads) for item in field.constraints):
+        return "text"
     between = next((str(item) for item in field.constraints if isinstance(item, Between)), "")
     words = {str: "text", bool: "true or false", int: f"a whole number {between}", float: f"a number {between}"}
     return words.get(field.hint, "a list" if get_origin(field.hint) is tuple else "a mapping").strip()
@@ -244,4 +246,6 @@ def _shown(node: Node) -> str:
 
 
 def _describe_kind(value: object) -> str:
-    return "text" if isinstance(value, str) else describe(value).split(" ", 2)[0] if value is None else "another type"
+    """Return what a value is without showing it."""
+    words = {str: "text", bool: "true or false", int: "a number", float: "a number"}
+    return words.get(type(value)) or describe(value)

@@ -60,7 +60,12 @@ class Stores:
 class FusionNames:
     """Virtual names that only consider decisions with fusion."""
 
-    model_names: tuple[Name, ...] = ("vllm-sr/fusion",)
+    model_names: tuple[Name, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names; an empty list means the default, as upstream has it."""
+        return self.model_names or ("vllm-sr/fusion",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

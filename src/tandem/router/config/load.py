@@ -34,4 +34,4 @@ def load(data: bytes) -> Loaded:
             decisions.check(config, problems)
         if not problems.found:
             return Loaded(config)
-    return Loaded(None, tuple(sorted(set(problems.found))))
+    return Loaded(None, problems.all())

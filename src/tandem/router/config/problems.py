@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 #: The way to a value: keys of mappings and positions in lists.
 Path = tuple[str | int, ...]
 
+#: More are counted, not kept: nobody reads them, and looking them over would take ever longer.
+MAX_PROBLEMS = 300
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -33,12 +35,21 @@ class Problems:
 
     lines: dict[Path, int] = field(default_factory=dict)
     found: list[Problem] = field(default_factory=list)
+    left_out: int = 0
 
     def add(self, path: Path, found: str, remedy: str, *, line: int | None = None) -> None:
         """Note a problem at `path`; one that is not in the file has the line of what surrounds it."""
         if line is None:
             line = next((self.lines[part] for part in _and_around(path) if part in self.lines), 1)
-        self.found.append(Problem(line, render(path), found, remedy))
+        if len(self.found) < MAX_PROBLEMS:
+            self.found.append(Problem(line, render(path), found, remedy))
+        else:
+            self.left_out += 1
+
+    def all(self) -> tuple[Problem, ...]:
+        """Return the problems, sorted by line, each once."""
+        more = [Problem(0, "", f"{self.left_out} more problems", "correct these first")] if self.left_out else []
+        return tuple(sorted({*self.found, *more}))
 
     def below(self, path: Path) -> bool:
         """Tell whether a problem was found at `path` or inside of it."""

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from tandem.router.config.values import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tandem.router.config.problems import Problems
     from tandem.router.config.routing import Condition, Decision
 
 #: A signal: its type and its name.
 Signal = tuple[str, str]
-#: A truth table has 2^n bits: 8 KiB for this many signals.
-_MAX_SIGNALS = 16
+#: A truth table has 2^n bits: half a KiB for this many signals.
+_MAX_SIGNALS = 12
 
 
 def check_reachable(decisions: Sequence[Decision], problems: Problems) -> None:
@@ -27,37 +27,34 @@ def check_reachable(decisions: Sequence[Decision], problems: Problems) -> None:
     """
     signals = [_signals(decision.rules) for decision in decisions]
     everything: set[Signal] = set().union(*signals)
+    few = len(everything) <= _MAX_SIGNALS
+    tables = {place: _table(decision.rules, everything) for place, decision in enumerate(decisions)} if few else {}
     for index, decision in enumerate(decisions):
         path = ("routing", "decisions", index)
-        # Of very many signals only the decision's own are tried: that finds less, and nothing that is wrong.
-        scope = everything if len(everything) <= _MAX_SIGNALS else signals[index]
-        before = [
-            other
-            for other, needed in zip(decisions, signals, strict=True)
-            if _comes_before(other, decision) and needed <= scope
-        ]
-        if len(scope) > _MAX_SIGNALS:
-            takers = [other for other in before if not _signals(other.rules) and _table(other.rules, [])]
-        elif not _table(decision.rules, scope):
-            problems.add((*path, "rules"), "conditions that never hold together", "correct them")
-            continue
+        before = [place for place, other in enumerate(decisions) if _comes_before(other, decision)]
+        if not few:
+            # Of very many signals only the decision's own are tried: that finds less, and nothing that is wrong.
+            scope = signals[index] if len(signals[index]) <= _MAX_SIGNALS else set()
+            before = [place for place in before if signals[place] <= scope]
+            tables = {place: _table(decisions[place].rules, scope) for place in before}
+            own = _table(decision.rules, scope) if scope == signals[index] else 1
         else:
-            takers = _takers(decision, before, scope)
-        if takers:
-            names = ", ".join(describe(other.name) for other in takers)
-            found = f"a decision that is never reached: {names} takes all its requests"
+            own = tables[index]
+        if not own:
+            problems.add((*path, "rules"), "conditions that never hold together", "correct them")
+        elif takers := _takers(own, [(decisions[place].name, tables[place]) for place in before]):
+            found = f"a decision that is never reached: {', '.join(map(describe, takers))} takes all its requests"
             problems.add((*path, "priority"), found, "raise its priority, or remove it")
 
 
-def _takers(decision: Decision, before: Sequence[Decision], scope: Collection[Signal]) -> list[Decision]:
-    """Return those before it that leave nothing to a decision: one if it suffices, else all that take a part."""
-    own = _table(decision.rules, scope)
-    tables = [(other, _table(other.rules, scope)) for other in before]
-    for other, table in tables:
+def _takers(own: int, before: Sequence[tuple[str, int]]) -> list[str]:
+    """Return the names of those that leave nothing of a table: one if it suffices, else all that take a part."""
+    left = own
+    for name, table in before:
         if not own & ~table:
-            return [other]
-    left = reduce(lambda rest, pair: rest & ~pair[1], tables, own)
-    return [] if left else [other for other, table in tables if own & table]
+            return [name]
+        left &= ~table
+    return [] if left else [name for name, table in before if own & table]
 
 
 def _comes_before(other: Decision, decision: Decision) -> bool:

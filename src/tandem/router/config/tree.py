@@ -23,7 +23,7 @@ MAX_BYTES = 1 << 20
 #: Deeper than any sensible tree of conditions, shallower than Python's stack.
 MAX_DEPTH = 48
 #: Values after aliases are expanded: a few lines of YAML can mean billions of them.
-MAX_VALUES = 50_000
+MAX_VALUES = 20_000
 
 _TAG = "tag:yaml.org,2002:"
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
@@ -121,7 +121,11 @@ class _Reader:
         self.problems.lines[path] = line
         self.values += 1
         if self.values > MAX_VALUES:
-            raise _TooMuch(Problem(line, "", f"more than {MAX_VALUES} values with aliases", "use fewer aliases"))
+            raise _TooMuch(
+                Problem(
+                    line, "", f"more than {MAX_VALUES} values (aliases count as what they stand for)", "write fewer"
+                )
+            )
         if len(path) > MAX_DEPTH:
             raise _TooMuch(Problem(line, "", "an alias within what it stands for", "write the value out"))
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":

@@ -64,7 +64,7 @@ BROKEN = [
     ("weight: 1", "chat_path: /x", f"{BACKEND}.chat_path", "an unsupported key", "remove it"),
     ("weight: 1", "api_key: sk-verysecret", f"{BACKEND}.api_key", "a literal key", "${NAME}"),
     ("weight: 1", "api_key_env: sk-verysecret", f"{BACKEND}.api_key_env", "no name of a variable", "OPENAI_API_KEY"),
-    ("weight: 1", "api_key: {k: sk-verysecret}", f"{BACKEND}.api_key", "another type", "write one value"),
+    ("weight: 1", "api_key: {k: sk-verysecret}", f"{BACKEND}.api_key", "a mapping", "write one value"),
     ("weight: 1", 'api_key: "${A}", api_key_env: A', f"{BACKEND}.api_key", "beside api_key_env", "keep one"),
     ("X-Team: tandem", "Authorization: Bearer verysecret", f"{BACKEND}.extra_headers.Authorization", "a literal key", ""),
     ("X-Team: tandem", "X-Api-Key: verysecret", f"{BACKEND}.extra_headers.X-Api-Key", "a literal key", ""),

@@ -52,7 +52,7 @@ WHOLE = {
         b"a: &a [x,x,x,x,x,x,x,x,x,x]\n"
         + b"".join(b"%c: &%c [%s]\n" % (98 + n, 98 + n, b",".join([b"*%c" % (97 + n)] * 10)) for n in range(9)),
         1,
-        "more than 50000 values",
+        "more than 20000 values",
     ),
 }
 

@@ -37,7 +37,7 @@ def test_defaults_are_those_of_upstream():
     )
     assert model.reliability.retry_on == ("connect-failure", "refused-stream")
     assert found.general.router.names == ("vllm-sr/auto", "auto", "MoM")
-    assert found.general.integrations.looper.fusion.model_names == ("vllm-sr/fusion",)
+    assert found.general.integrations.looper.fusion.names == ("vllm-sr/fusion",)
     assert found.general.integrations.looper.timeout_seconds == 30
 
 
