@@ -60,3 +60,10 @@ class Unsupported:
     """Values that upstream knows and we refuse, each with the reason."""
 
     reasons: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What to write, where the type does not tell enough."""
+
+    words: str

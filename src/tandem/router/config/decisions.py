@@ -36,6 +36,7 @@ def check(config: Config, problems: Problems) -> None:
         _check_condition(decision.rules, (*here, "rules"), signals, problems, root=True)
         if decision.fusion:
             _check_fusion(decision, decision.fusion, (*here, "algorithm", "fusion"), models, problems)
+            _check_stand_in(decision, config, here, problems)
         _check_limits(decision, (*here, "annotations", "tandem"), models, problems)
     if not problems.below(path):
         # A decision that could not be read would seem to take every request.
@@ -48,6 +49,11 @@ def _check_models(decision: Decision, path: Path, models: Mapping[str, Model], p
     for index, ref in enumerate(decision.model_refs):
         known((*refs, index, "model"), ref.model, models, problems)
     algorithm = decision.algorithm
+    least, count = algorithm.minimum_candidates or 0, len({ref.model for ref in decision.model_refs})
+    if least > count:
+        problems.add(
+            (*path, "algorithm", "minimum_candidates"), f"{least} of {count} modelRefs", "name more, or remove it"
+        )
     if problems.below((*path, "algorithm", "type")):
         return
     if algorithm.type == "static" and algorithm.fusion:
@@ -128,6 +134,23 @@ def _check_fallback(
         problems.add(place, f"{describe(target)}, which is in the panel that failed", "name a model outside of it")
     else:
         known(place, target, models, problems)
+
+
+def _check_stand_in(decision: Decision, config: Config, path: Path, problems: Problems) -> None:
+    """Note a fallback that cannot do what the panel can, or is a member by another name: upstream would not start."""
+    target, place = decision.fusion and decision.fusion.quorum_fallback_target, "quorum_fallback_target"
+    if not target or target in decision.panel:
+        return
+    capabilities = {card.name: set(card.capabilities) for card in config.routing.model_cards}
+    needed = set().union(*(capabilities.get(name, set()) for name in decision.panel))
+    if missing := needed - capabilities.get(target, set()):
+        found = f"{describe(target)}, whose card lacks {', '.join(sorted(missing))} of the panel"
+        problems.add((*path, "algorithm", "fusion", place), found, "add the capabilities, or name another model")
+    served = {model.name: model.provider_model_id for model in config.providers.models if model.provider_model_id}
+    same = [name for name in decision.panel if target in served and served.get(name) == served[target]]
+    if same:
+        found = f"{describe(target)}, which is the same model as {', '.join(same)}"
+        problems.add((*path, "algorithm", "fusion", place), found, "name a model outside of the panel")
 
 
 def _check_limits(decision: Decision, path: Path, models: Mapping[str, Model], problems: Problems) -> None:

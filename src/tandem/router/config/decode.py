@@ -24,7 +24,7 @@ from typing import (
 )
 
 from tandem.inventory.problems import suggest
-from tandem.router.config.constraints import Between, Key, NotEmpty, Reads, Unsupported, Wrong
+from tandem.router.config.constraints import Between, Key, Means, NotEmpty, Reads, Unsupported, Wrong
 from tandem.router.config.tree import Broken, Node
 from tandem.router.config.values import describe, plain_text
 
@@ -232,6 +232,8 @@ def _is_harmless(node: Node, refusal: Refusal) -> bool:
 
 
 def _describe_hint(field: Field) -> str:
+    if means := [item.words for item in field.constraints if isinstance(item, Means)]:
+        return means[0]
     if get_origin(field.hint) is Literal:
         return " or ".join(str(choice) for choice in get_args(field.hint))
     if any(isinstance(item, Reads) for item in field.constraints):

@@ -74,7 +74,7 @@ class Looper:
 
     endpoint: Annotated[Address | None, Reads(values.url)] = None
     timeout_seconds: Annotated[int, Between(1, 86400)] = 30
-    max_response_bytes_mb: Annotated[int, Between(1, 1024)] = 16
+    max_response_bytes_mb: Annotated[int, Between(1, 1024)] = 32
     fusion: FusionNames = FusionNames()
 
 

@@ -34,7 +34,7 @@ class BackendRef:
     api_key: Annotated[FromEnvironment | None, Reads(values.secret)] = None
     api_key_env: Annotated[str | None, Reads(values.variable)] = None
     auth_header: Annotated[str, Reads(values.header_name)] = "Authorization"
-    auth_prefix: str = "Bearer"
+    auth_prefix: Annotated[str, Reads(values.header_prefix)] = "Bearer"
     extra_headers: dict[str, Annotated[str | FromEnvironment, Reads(values.header)]] = field(default_factory=dict)
 
     @property

@@ -109,7 +109,6 @@ REFUSALS: dict[type, dict[str, Refusal]] = {
         _ALGORITHM,
     )
     | {
-        "minimum_candidates": Refusal("decisions name their models themselves", (1,)),
         "on_error": Refusal("for fusion it belongs below fusion", ("skip",)),
     },
     routing.Fusion: {"grounding": Refusal(f"{_NO_CLASSIFIER.reason}; the judge compares", _OFF)},

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from tandem.router.config import values
-from tandem.router.config.constraints import Between, Key, NotEmpty, Reads, Unsupported
+from tandem.router.config.constraints import Between, Key, Means, NotEmpty, Reads, Unsupported
 from tandem.router.config.values import Name, Text
 
 _SELECTORS = "static and fusion are the algorithms of this router"
@@ -140,7 +140,7 @@ class AnalysisOverride:
 class Fusion:
     """A panel answers, `model` judges and writes the answer. Defaults that depend on the panel are properties."""
 
-    model: Name
+    model: Annotated[Name, Means("the judge; upstream would silently take the first of the panel")]
     analysis_models: tuple[Name, ...] = ()
     analysis_mode: Literal["separate", "one_call", "none"] = "separate"
     analysis_overrides: tuple[AnalysisOverride, ...] = ()
@@ -175,6 +175,7 @@ class Algorithm:
             )
         ),
     ]
+    minimum_candidates: Annotated[int | None, Between(1)] = None
     fusion: Fusion | None = None
 
 

@@ -28,6 +28,8 @@ MAX_VALUES = 20_000
 _TAG = "tag:yaml.org,2002:"
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|[-+]?\.[0-9]+")
+#: libyaml ends at a NUL without a word, and ends lines where editors do not.
+_ODD = re.compile("[\0\x85\u2028\u2029]|\r(?!\n)")
 _MAX_DIGITS = 18  # fits into 64 bits, as upstream's numbers must
 
 
@@ -82,9 +84,9 @@ def _decode(data: bytes) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise _TooMuch(Problem(line, "", f"the byte 0x{data[error.start]:02x}", "save the file as UTF-8")) from None
-    # libyaml ends at a NUL byte without a word.
-    if "\0" in text:
-        raise _TooMuch(Problem(text[: text.index("\0")].count("\n") + 1, "", "a control character", "remove it"))
+    if odd := _ODD.search(text):
+        line = text[: odd.start()].count("\n") + 1
+        raise _TooMuch(Problem(line, "", f"the character U+{ord(odd[0]):04X}", "remove it, or write it as an escape"))
     return text
 
 

@@ -180,6 +180,14 @@ def header_name(value: object) -> str:
     return value
 
 
+def header_prefix(value: object) -> str:
+    """Return the word before a key in its header, which may be none."""
+    text = plain_text(value)
+    if text and not _TOKEN.fullmatch(text):
+        raise Wrong(describe(text), 'write one word such as Bearer, or ""')
+    return text
+
+
 def provider(value: object) -> str:
     """Return the kind of server a backend is."""
     text = plain_text(value)

@@ -29,13 +29,22 @@ def test_broken(old, new, path, found, remedy):
         assert first <= problem.line <= first + new.count("\n") + 1, problem
 
 
+def test_a_fallback_that_is_a_member_by_another_name():
+    text = BASE.replace("    - name: beta\n", "    - name: beta\n      provider_model_id: x\n")
+    text = text.replace("    - name: gamma\n", "    - name: gamma\n      provider_model_id: x\n")
+    (problem,) = problems_of(text)
+    assert problem.found == "'gamma', which is the same model as beta"
+
+
 WHOLE = {
     "empty": (b"", 1, "an empty file"),
     "only a comment": (b"# nothing\n", 1, "an empty file"),
     "not UTF-8": (b"version: v0.3\nx: \xff\n", 2, "the byte 0xff"),
     "UTF-16": ("version: v0.3".encode("utf-16"), 1, "the byte 0xff"),
     "a control character": (b"version: v0.3\nx: \x07\n", 2, "a control character"),
-    "a NUL": (b"version: v0.3\n\0port: 1\n", 2, "a control character"),
+    "a NUL": (b"version: v0.3\n\0port: 1\n", 2, "the character U+0000"),
+    "a line of its own kind": ("version: v0.3\r\nx: '\u2028'\r\n".encode(), 2, "the character U+2028"),
+    "old line ends": (b"version: v0.3\rlisteners: []\r", 1, "the character U+000D"),
     "a tab": (b"version: v0.3\n\tx: 1\n", 2, "what is not YAML"),
     "an open quote": (b"version: 'v0.3\n", 2, "what is not YAML"),
     "an open bracket": (b"version: [", 1, "what is not YAML"),

@@ -35,7 +35,9 @@ def unreachable(*decisions):
     text = HEAD % keywords
     for index, (priority, rules, *fusion) in enumerate(decisions):
         algorithm = ", algorithm: {type: fusion, fusion: {model: m}}" if fusion else ""
-        text += f"    - {{name: d{index}, priority: {priority}, rules: {rules}, modelRefs: [{{model: m}}]{algorithm}}}\n"
+        text += (
+            f"    - {{name: d{index}, priority: {priority}, rules: {rules}, modelRefs: [{{model: m}}]{algorithm}}}\n"
+        )
     problems = problems_of(text)
     assert all("never" in problem.found for problem in problems)
     return [int(problem.path.split("[")[1].split("]")[0]) for problem in problems]
