@@ -223,8 +223,6 @@ def _stand_in(hint: Any, constraints: tuple[Any, ...]) -> Any:  # noqa: ANN401
 
 
 def _is_harmless(node: Node, refusal: Refusal) -> bool:
-    if node.value in ((), {}):
-        return True
     if isinstance(node.value, dict):  # {enabled: false}, and nothing else
         off = node.value.get("enabled")
         return "off" in refusal.harmless and len(node.value) == 1 and off is not None and off.value is False

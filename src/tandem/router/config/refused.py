@@ -1,6 +1,6 @@
 """Keys of upstream's file that this router does not support, each with the reason. Nothing of upstream is ignored.
 
-A key whose value asks for nothing is accepted: an empty list or mapping, one of the values here, and for "off" what is
+A key whose value asks for nothing is accepted: one of the values here (a tuple is a list), and for "off" what is
 switched off (enabled: false), which upstream's own router needs to hear.
 """
 
@@ -10,9 +10,11 @@ from tandem.router.config import general, providers, routing, settings
 from tandem.router.config.decode import Refusal
 
 _OFF = ("off",)
+_EMPTY = ((),)
 _ENVOY = Refusal("it is about Envoy, which is not part of this router")
 _CATALOG = Refusal("upstream's catalogue of models is not part of this router")
 _NO_CLASSIFIER = Refusal("its classifiers are not part of this router")
+_NO_SIGNAL = Refusal(_NO_CLASSIFIER.reason, _EMPTY)
 _CARD = Refusal("nothing is done with it")
 _REASONING = Refusal("requests are passed on as they are; clients ask for reasoning themselves")
 _IMAGES = Refusal("only text is embedded")
@@ -26,8 +28,8 @@ _FALLBACK = Refusal("a decision names all its models itself")
 REFUSALS: dict[type, dict[str, Refusal]] = {
     settings.Config: {
         "evaluation": Refusal("benchmarks do not choose models here"),
-        "entrypoints": Refusal("there is one set of decisions"),
-        "recipes": Refusal("there is one set of decisions"),
+        "entrypoints": Refusal("there is one set of decisions", _EMPTY),
+        "recipes": Refusal("there is one set of decisions", _EMPTY),
         "setup": Refusal("it belongs to upstream's dashboard"),
     },
     providers.ProviderDefaults: {"reasoning_effort": _REASONING},
@@ -59,11 +61,11 @@ REFUSALS: dict[type, dict[str, Refusal]] = {
             *("domains", "fact_check", "user_feedbacks", "reasks", "preferences", "language", "complexity", "modality"),
             *("jailbreak", "safety", "hallucination", "pii", "kb", "classifiers"),
         ),
-        _NO_CLASSIFIER,
+        _NO_SIGNAL,
     )
     | dict.fromkeys(
         ("structure", "role_bindings", "conversation", "events", "metadata", "input_modality"),
-        Refusal("keywords, embeddings and context are the signals of this router"),
+        Refusal("keywords, embeddings and context are the signals of this router", _EMPTY),
     ),
     routing.KeywordSignal: {
         "fuzzy_match": Refusal(_FUZZY.reason, (False,)),
@@ -88,8 +90,8 @@ REFUSALS: dict[type, dict[str, Refusal]] = {
         "action": _NO_CLASSIFIER,
         "output_contract": Refusal("answers are passed on as they are"),
         "output_contract_spec": Refusal("answers are passed on as they are"),
-        "adaptations": _LEARNING,
-        "plugins": Refusal("requests and answers are passed on as they are"),
+        "adaptations": Refusal(_LEARNING.reason),
+        "plugins": Refusal("requests and answers are passed on as they are", _EMPTY),
         "candidateIterations": _FALLBACK,
         "emits": Refusal("decisions do not act on each other"),
     },
@@ -122,11 +124,11 @@ REFUSALS: dict[type, dict[str, Refusal]] = {
         "fallback": _FALLBACK,
     },
     general.Services: {
-        "api": Refusal("upstream's other APIs do not exist here", _OFF),
+        "api": Refusal("upstream's other APIs do not exist here"),
         "response_api": Refusal("/v1/responses does not exist here", _OFF),
         "router_replay": Refusal("requests are not recorded", _OFF),
-        "authz": Refusal("clients are known by the keys of their listener", _OFF),
-        "ratelimit": Refusal("clients are not counted", _OFF),
+        "authz": Refusal("clients are known by the keys of their listener"),
+        "ratelimit": Refusal("clients are not counted"),
         "management_api": Refusal("/health, /ready and /metrics are on the listeners"),
         "startup_status": Refusal("systemd is told of readiness"),
     },

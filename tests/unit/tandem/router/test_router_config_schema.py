@@ -51,6 +51,24 @@ def test_every_key_is_read_or_refused(kind):
     assert not read & refused
 
 
+HARMLESS = [
+    pytest.param(SECTIONS[kind][key], value, id=f"{kind.__name__}.{key}")
+    for kind, refusals in REFUSALS.items()
+    for key, refusal in refusals.items()
+    for value in refusal.harmless
+]
+
+
+@pytest.mark.parametrize(("schema", "value"), HARMLESS)
+def test_what_is_harmless_is_right_for_upstream(schema, value):
+    schema = resolve(schema)
+    if value == "off":
+        assert schema["properties"]["enabled"]["type"] == "boolean"
+    else:
+        types = {tuple: "array", bool: "boolean", int: "integer", str: "string"}
+        assert schema["type"] == types[type(value)]
+
+
 def test_no_refusal_is_about_nothing():
     assert set(REFUSALS) <= set(SECTIONS)
     assert {Annotations, Limits}.isdisjoint(SECTIONS)
