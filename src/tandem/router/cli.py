@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tandem.errors import TandemError
+
 if TYPE_CHECKING:
     from tandem.router.config.load import Loaded
 
@@ -47,9 +49,14 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _load(path: Path) -> Loaded:
-    from tandem.router.config import tree
-    from tandem.router.config.load import Loaded, load
-    from tandem.router.config.problems import Problem
+    try:
+        from tandem.router.config import tree
+        from tandem.router.config.load import Loaded, load
+        from tandem.router.config.problems import Problem
+    except ModuleNotFoundError as error:
+        raise TandemError(
+            f"the router needs {error.name}, which is not installed here: install tandem with its extra, tandem[router]"
+        ) from error
 
     try:
         with path.open("rb") as file:

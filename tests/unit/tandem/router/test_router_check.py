@@ -71,3 +71,12 @@ def test_odd_names_can_be_printed(tmp_path, capsys):
     path.write_text('version: v0.3\n"\\ud83d\\n\\e[31m": 1\n')
     assert cli.main(["router", "check", str(path)]) == 2
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_without_its_extra_it_says_what_is_missing():
+    program = "import sys; sys.modules['yaml'] = None; from tandem import cli; sys.exit(cli.main(sys.argv[1:]))"
+    argv = [sys.executable, "-c", program, "router", "check", str(FIXTURES / GOOD[0])]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert "install tandem with its extra, tandem[router]" in done.stderr
+    assert "Traceback" not in done.stderr
