@@ -7,6 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The prompt reaches the program as it was typed, whatever quotes and dollars it holds.
 override PROMPT := $(value PROMPT)
 export PROMPT LAB_TAKE_OVER
+INVENTORY ?= inventories/lab
 # Without its cache of compiled modules every call of Ansible takes seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -30,6 +31,14 @@ ask: ## ask the lab's model: make ask PROMPT='What is the capital of France?'
 .PHONY: fabric-report
 fabric-report: venv ## one page with plots of the latency and bandwidth that the fabric gate measured last
 	@$(BIN)/tandem fabric report
+
+.PHONY: drift
+drift: venv ## what differs between INVENTORY (the lab) and its nodes; changes nothing
+	@$(BIN)/tandem drift --inventory $(INVENTORY)
+
+.PHONY: repair
+repair: venv ## bring what drifted back to what INVENTORY says, and look again
+	@$(BIN)/tandem drift --inventory $(INVENTORY) --repair
 
 .PHONY: lab-down
 lab-down: ## remove the lab's nodes and networks (the cache stays)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TOPICS: tuple[tuple[str, str, str], ...] = (
     ("app", "tandem.app.cli", "build the directories of wheels that nodes install from"),
     ("ask", "tandem.ask.cli", "ask a served model one question"),
+    ("drift", "tandem.drift.cli", "say what differs between the inventory and the nodes, and repair it"),
     ("fabric", "tandem.fabric.cli", "show what the fabric gate measured"),
     ("inventory", "tandem.inventory.cli", "check an inventory before a node changes"),
     ("lab", "tandem.lab.cli", "make what the lab needs"),

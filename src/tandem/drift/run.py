@@ -1,0 +1,128 @@
+"""Runs of the project's playbooks through ansible-runner; what they did comes back as a journal."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tandem.drift import journal
+from tandem.errors import TandemError
+
+if TYPE_CHECKING:
+    import ansible_runner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A playbook to run, and how. `variables` win over those of the inventory."""
+
+    playbook: str
+    check: bool
+    skip_tags: tuple[str, ...] = ()
+    limit: str | None = None
+    forks: int | None = None
+    variables: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a job did. `status` is ansible-runner's: `successful`, `failed`, `canceled`, `timeout`."""
+
+    entries: tuple[journal.Entry, ...]
+    status: str
+    output: str
+
+
+def find_project(inventory: Path) -> Path:
+    """Return the directory of site.yml: above the inventory, or this one.
+
+    Raises:
+        TandemError: There is none, or no inventory.
+    """
+    if not inventory.exists():
+        raise TandemError(f"the inventory {inventory} does not exist; name one with --inventory")
+    for directory in (*inventory.resolve().parents, Path.cwd()):
+        if (directory / "site.yml").is_file() and (directory / "ansible.cfg").is_file():
+            return directory
+    raise TandemError(
+        f"no site.yml beside ansible.cfg above {inventory}, or here: run this in the checkout of the project"
+    )
+
+
+def run(jobs: Sequence[Job], inventory: Path, project: Path) -> list[Outcome]:
+    """Run the jobs at once and return what each did. An interrupt (SIGINT, SIGTERM) ends them all first.
+
+    Raises:
+        TandemError: ansible-runner is not installed.
+    """
+    try:
+        import ansible_runner
+    except ModuleNotFoundError as error:
+        raise TandemError(
+            "ansible-runner is not installed here: install tandem with its extra, tandem[control]"
+        ) from error
+
+    with tempfile.TemporaryDirectory(prefix="tandem-drift-") as directory:
+        started: list[tuple[Path, Any, threading.Thread]] = []
+        ended = threading.Event()
+        try:
+            for number, job in enumerate(jobs):
+                private = Path(directory) / str(number)
+                private.mkdir(mode=0o700)
+                thread, runner = ansible_runner.run_async(
+                    **_arguments(job, inventory, project, private), cancel_callback=ended.is_set
+                )
+                started.append((private, runner, thread))
+            for _, _, thread in started:
+                thread.join()
+        except BaseException:
+            ended.set()
+            for _, _, thread in started:
+                thread.join(timeout=30)
+            raise
+        return [_outcome(private, runner) for private, runner, _ in started]
+
+
+def _arguments(job: Job, inventory: Path, project: Path, private: Path) -> dict[str, Any]:
+    journal_file = private / "journal"
+    journal_file.touch(mode=0o600)
+    arguments: dict[str, Any] = {
+        "private_data_dir": str(private),
+        "project_dir": str(project),
+        "playbook": job.playbook,
+        "inventory": str(inventory.resolve()),
+        "envvars": {
+            "ANSIBLE_CONFIG": str(project / "ansible.cfg"),
+            # ansible-runner would put its own directory in the place of ours.
+            "ANSIBLE_CALLBACK_PLUGINS": str(project / "plugins" / "callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "loaded_filters,drift_journal",
+            "ANSIBLE_NOCOLOR": "1",
+            # ansible-runner would switch it off.
+            "ANSIBLE_HOST_KEY_CHECKING": "True",
+            "TANDEM_DRIFT_JOURNAL": str(journal_file),
+        },
+        "cmdline": " ".join((["--check", "--diff"] if job.check else []) + [f"--forks={job.forks}"] * bool(job.forks)),
+        "quiet": True,
+        # The journal says all, and with the results of skipped tasks.
+        "omit_event_data": True,
+        "suppress_env_files": True,
+    }
+    if job.skip_tags:
+        arguments["skip_tags"] = ",".join(job.skip_tags)
+    if job.limit:
+        arguments["limit"] = job.limit
+    if job.variables:
+        arguments["extravars"] = dict(job.variables)
+    return arguments
+
+
+def _outcome(private: Path, runner: ansible_runner.Runner) -> Outcome:
+    output = ""
+    if runner.stdout is not None:
+        with runner.stdout as file:
+            output = file.read()
+    return Outcome(entries=tuple(journal.read(private / "journal")), status=runner.status, output=output)
