@@ -53,7 +53,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_playbook_on_notify(self, handler: Handler, host: Host) -> None:
         """Write which handler would run."""
         role = handler._role.get_name() if handler._role else ""  # noqa: SLF001
-        self._write(journal.Entry(outcome="notified", node=host.name, task=handler.get_name(), role=role, handler=True))
+        name = handler.get_name().removeprefix(f"{role} : ")
+        self._write(journal.Entry(outcome="notified", node=host.name, task=name, role=role, handler=True))
 
     def v2_runner_on_start(self, host: Host, task: Task) -> None:
         """Note when it began."""

@@ -77,7 +77,9 @@ def observe(check: Outcome, verification: Outcome) -> Observation:
     return Observation(
         nodes=tuple(dict.fromkeys(entry.node for entry in entries if entry.node != "localhost")),
         findings=tuple(findings),
-        restarts=tuple(dict.fromkeys((entry.node, entry.task) for entry in check.entries if entry.handler)),
+        restarts=tuple(
+            dict.fromkeys((entry.node, entry.task) for entry in check.entries if entry.outcome == "notified")
+        ),
         reboots=tuple(dict.fromkeys(entry.node for entry in check.entries if entry.reboot)),
         unseen=tuple(dict.fromkeys((entry.role, entry.task) for entry in _unseen(check.entries, verification.entries))),
         untold=tuple(untold),
@@ -95,11 +97,17 @@ def beyond(findings: Iterable[Finding], repair: Sequence[Entry]) -> list[Entry]:
 
 
 def _differences(entries: Iterable[Entry], source: str) -> Iterable[Finding]:
+    seen = set()
     for entry in entries:
         # What a handler would do follows from what notified it.
         if entry.outcome != "changed" or entry.handler:
             continue
         for change in entry.changes or (Change(""),):
+            # Two tasks that set different things of one profile, say, both find what else differs there.
+            same = (entry.node, change.subject, change.diff)
+            if change.diff and same in seen:
+                continue
+            seen.add(same)
             yield Finding(
                 node=entry.node,
                 role=entry.role,

@@ -70,10 +70,9 @@ def screen(report: Report, *, timings: bool = False) -> list[str]:
     elif seen.status:
         lines.append("never found clean before")
     for node in dict.fromkeys(finding.node for finding in seen.findings):
-        lines.append(f"{node}")
-        for finding in seen.findings:
-            if finding.node == node:
-                lines += _finding(finding, report.record.since.get(finding.key))
+        lines.append(node)
+        for finding in (finding for finding in seen.findings if finding.node == node):
+            lines += _finding(finding, report.record.since.get(finding.key))
     for node, why in seen.untold:
         first, *others = why.splitlines()
         lines.append(_cut(f"could not tell{' of ' + node if node else ''}: {first}"))
@@ -98,6 +97,7 @@ def _verdict(seen: Observation) -> str:
 def _finding(finding: Finding, since: str | None) -> list[str]:
     subject = f": {finding.subject}" if finding.subject else ""
     place = f"{finding.role}: " if finding.role else ""
+    place = f"does not work: {place}" if finding.source == "verify" else place
     lines = [f"  {place}{finding.task}{subject}" + (f"  (since {since})" if since else "")]
     shown = [line for line in finding.diff if line.strip(" +-")]
     lines += [_cut(f"      {line}") for line in shown[:MAX_LINES]]
