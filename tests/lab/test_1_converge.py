@@ -34,12 +34,6 @@ def test_a_second_converge_changes_nothing() -> None:
     assert [lab.unit(node)["MainPID"] for node in lab.NODES] == before
 
 
-def test_check_mode_reports_nothing_on_converged_nodes() -> None:
-    done = lab.playbook("site.yml", "--check", "--diff")
-    assert done.returncode == 0, done
-    assert done.changed == (), done
-
-
 def test_secrets_are_readable_by_root_only_and_in_no_command_line() -> None:
     for node in lab.NODES:
         secrets = lab.ssh(

@@ -37,12 +37,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--allow-reboot", action="store_true", help="with --repair: reboot nodes that need it, one at a time"
     )
+    parser.add_argument(
+        "--timer",
+        metavar="CALENDAR",
+        help="do not look now: have systemd do it at these times (as OnCalendar= takes them: hourly, 'Mon 06:00'), "
+        "or never again ('off')",
+    )
     parser.set_defaults(handler=_drift)
 
 
 def _drift(arguments: argparse.Namespace) -> int:
     if arguments.allow_reboot and not arguments.repair:
         raise TandemError("--allow-reboot was given without --repair, and nothing else reboots: add --repair")
+    if arguments.timer:
+        from tandem.drift import timer
+
+        print(timer.install(arguments.inventory, arguments.timer))
+        return 0
     try:
         report = _look(arguments)
         if not arguments.repair or report.observation.status == 0:

@@ -64,7 +64,8 @@ def document(report: Report) -> dict[str, object]:
 def screen(report: Report, *, timings: bool = False) -> list[str]:
     """Return the report as lines."""
     seen = report.observation
-    lines = [f"{report.inventory}: {_verdict(seen)}, {len(seen.nodes)} nodes looked at in {report.took_sec:.0f} s"]
+    nodes = "1 node" if len(seen.nodes) == 1 else f"{len(seen.nodes)} nodes"
+    lines = [f"{report.inventory}: {_verdict(seen)}, {nodes} looked at in {report.took_sec:.0f} s"]
     if seen.status and report.former.clean:
         lines.append(f"last found clean: {report.former.clean}")
     elif seen.status:
