@@ -85,6 +85,10 @@ class Upstream(Protocol):
         """Return what is known now, without waiting."""
         ...
 
+    def can_serve(self, model: str) -> bool:
+        """Tell whether a backend of the model is neither down nor ejected, without waiting."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
