@@ -24,7 +24,7 @@ TOPICS: tuple[tuple[str, str, str], ...] = (
     ("lab", "tandem.lab.cli", "make what the lab needs"),
     ("plan", "tandem.plan.cli", "say whether a model fits on some nodes, and how fast it can be"),
     ("rank", "tandem.rank.cli", "run one engine's process group on this node"),
-    ("router", "tandem.router.cli", "check the configuration of the router"),
+    ("router", "tandem.router.cli", "check the configuration of the router, and serve it"),
     ("weights", "tandem.weights.cli", "list, verify and download model weights"),
 )
 

@@ -47,6 +47,11 @@ class Backend:
     ejected_until: float = 0.0
     resting_until: float = 0.0
 
+    @property
+    def is_up(self) -> bool:
+        """Tell whether nothing says that it is down. What could not be reached lately is asked all the same."""
+        return self.up is not False and self.pool.reachable is not False
+
     def path(self, path: str) -> str:
         """Return the path of a call at this backend; the path of its address stands for `/v1`, as upstream has it."""
         return path if self.prefix is None else self.prefix + path.removeprefix("/v1")
@@ -77,7 +82,7 @@ class Group:
 
     def can_serve(self, now: float) -> bool:
         """Tell whether a request would find a backend that is not known to be broken."""
-        return any(backend.up is not False and backend.ejected_until <= now for backend in self._order)
+        return any(backend.is_up and backend.ejected_until <= now for backend in self._order)
 
     def has_other(self, now: float, tried: Collection[Backend]) -> bool:
         """Tell whether a backend is left that was not tried, and that nothing speaks against."""

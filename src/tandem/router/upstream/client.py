@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -151,8 +152,7 @@ class HttpUpstream:
 
     async def start(self) -> None:
         """Begin to check and measure; returns when each backend was checked once."""
-        checked = [group for group in self._groups.values() if group.reliability.health_check_path]
-        pairs = [(group, backend) for group in checked for backend in group.backends]
+        pairs = [(group, backend) for group in self._groups.values() for backend in group.backends if backend.weight]
         await asyncio.gather(*(self._check(group, backend) for group, backend in pairs))
         self._tasks = [
             asyncio.create_task(self._sweep()),
@@ -266,11 +266,15 @@ class HttpUpstream:
 
     async def _keep_checking(self, group: Group, backend: Backend) -> None:
         while True:
-            await asyncio.sleep(group.reliability.health_check_interval)
+            await asyncio.sleep(group.reliability.health_check_interval * random.uniform(0.9, 1.1))  # noqa: S311
             await self._check(group, backend)
 
     async def _check(self, group: Group, backend: Backend) -> None:
-        path, reason = group.reliability.health_check_path or "/", ""
+        """Check one backend; without a path of its own only that it takes connections."""
+        path, reason = group.reliability.health_check_path, ""
+        if path is None:
+            await backend.pool.probe(group.reliability.health_check_timeout)
+            return
         try:
             answer = await _get(backend, path, group.reliability.health_check_timeout, _MAX_HEALTH_BYTES)
             if answer.status != 200:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ class Pool:
         self._connect_timeout_sec = connect_timeout_sec
         self._idle: deque[Connection] = deque()
         self._closed = False
+        #: Whether the latest attempt to connect succeeded.
+        self.reachable: bool | None = None
 
     def reuse(self, now: float) -> Connection | None:
         """Return an idle connection that is fresh enough."""
@@ -48,10 +51,18 @@ class Pool:
                     lambda: Connection(loop), self._host, self._port, ssl=self._tls, server_hostname=self._server_name
                 )
         except TimeoutError:
+            self.reachable = False
             raise CallFailed("connect", "no connection in time") from None
         except OSError as error:  # TLS errors are among them
+            self.reachable = False
             raise CallFailed("connect", f"no connection ({error.strerror or error})") from None
+        self.reachable = True
         return connection
+
+    async def probe(self, timeout_sec: float) -> None:
+        """Find out whether a connection can be made."""
+        with contextlib.suppress(CallFailed):
+            (await self.connect(asyncio.get_running_loop().time() + timeout_sec)).abort()
 
     def give_back(self, connection: Connection, now: float) -> None:
         """Keep a connection whose request has ended, if it can be used again."""
