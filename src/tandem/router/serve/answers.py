@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ _FAMILIES = {"keyword": "keywords", "embedding": "embeddings"}
 
 @dataclass(slots=True)
 class Job:
-    """One request to the models, and what becomes of it. Times are the event loop's."""
+    """One request to the models. `begun` is of time.perf_counter, `deadline` of the event loop."""
 
     request: Request
     reply: Reply
@@ -62,7 +63,7 @@ class Answers:
             )
             try:
                 async with self._upstream.stream(call) as answer:
-                    outcome.backend, outcome.first_byte_sec = answer.backend, loop.time() - job.begun
+                    outcome.backend, outcome.first_byte_sec = answer.backend, time.perf_counter() - job.begun
                     await _pass_on(answer, _chosen(route, outcome, request), reply, outcome)
                     return
             except CallFailed as failure:
@@ -98,7 +99,7 @@ class Answers:
                         outcome.status = 200
                         reply.start(200, [*_EVENTS, *headers], None)
                     if isinstance(event, Piece) and outcome.first_byte_sec is None:
-                        outcome.first_byte_sec = asyncio.get_running_loop().time() - job.begun
+                        outcome.first_byte_sec = time.perf_counter() - job.begun
                     await _send(_event(event), reply, outcome)
         finally:
             if aclose := getattr(events, "aclose", None):

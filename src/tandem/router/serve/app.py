@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -102,7 +103,7 @@ class Entrance:
             return
         given, now = request.headers.get("x-request-id", ""), asyncio.get_running_loop().time()
         identity = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        job = Job(request, reply, Outcome(), {}, identity, now, now + self._timeout_sec)
+        job = Job(request, reply, Outcome(), {}, identity, time.perf_counter(), now + self._timeout_sec)
         self._app.metrics.active.inc()
         try:
             async with asyncio.timeout_at(job.deadline):
@@ -166,7 +167,7 @@ class Entrance:
         reply.send(status, [("content-type", kind)], body)
 
     def _note(self, job: Job) -> None:
-        request, outcome, seconds = job.request, job.outcome, asyncio.get_running_loop().time() - job.begun
+        request, outcome, seconds = job.request, job.outcome, time.perf_counter() - job.begun
         self._app.metrics.answered(request.path, outcome, seconds)
         self._app.log.event(
             "request",

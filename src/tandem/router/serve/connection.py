@@ -321,7 +321,13 @@ class ClientConnection(asyncio.Protocol):
         finally:
             self._release(min(size, self._held))
             self._task = None
-            if not done or not reply.finished:
+            if not done and not reply.started:
+                # A defect of ours: the event loop logs the traceback, the client is told that it has no part in it.
+                failed = Refused(500, "internal_error", "The router failed; its log says more.")
+                reply.keep_alive = False
+                reply.send(500, messages.error_headers(failed), messages.encode(messages.error_body(failed)))
+                self._close()
+            elif not reply.finished:
                 self.abort()
             else:
                 self._answered(reply)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -183,7 +184,8 @@ class HttpUpstream:
         if group is None:
             raise CallFailed("connect", f"there is no model {call.model!r}")
         request = _request(call, group, loop.time() + call.timeout_sec)
-        rules, tried, attempt = group.reliability, set[Backend](), 0
+        rules, attempt = group.reliability, 0
+        tried: set[Backend] = set()
         while True:
             backend = group.choose(loop.time(), tried)
             if backend is None:
@@ -212,21 +214,20 @@ class HttpUpstream:
 
     async def _attempt(self, group: Group, backend: Backend, request: _Request) -> Exchange:
         """Return an answer whose head has come; notes what went wrong otherwise. Raises CallFailed."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
+        begun = time.perf_counter()  # the loop's clock is coarse
         backend.active += 1
         try:
-            connection = await _ask(backend, request, begun)
+            connection = await _ask(backend, request, asyncio.get_running_loop().time())
         except CallFailed as failure:
             backend.active -= 1
-            self._observer.attempted(group.model, backend.name, failure.failure, loop.time() - begun)
+            self._observer.attempted(group.model, backend.name, failure.failure, time.perf_counter() - begun)
             self._note_failure(group, backend)
             raise CallFailed(failure.failure, f"{backend.name}: {failure}") from None
         except BaseException:
             backend.active -= 1
-            self._observer.attempted(group.model, backend.name, "cancelled", loop.time() - begun)
+            self._observer.attempted(group.model, backend.name, "cancelled", time.perf_counter() - begun)
             raise
-        self._observer.attempted(group.model, backend.name, str(connection.status), loop.time() - begun)
+        self._observer.attempted(group.model, backend.name, str(connection.status), time.perf_counter() - begun)
         return Exchange(backend, connection)
 
     def ended(self, model: str, exchange: Exchange, error: BaseException | None) -> None:

@@ -1,0 +1,69 @@
+"""Compare the router with others in front of the same stub of an engine, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.router import processes, table
+from benchmarks.router.measure import LOADS, Load, Phase, measure
+from benchmarks.router.routers import OURS, ROUTERS
+from tandem.errors import TandemError
+
+
+def main() -> int:
+    """Print the tables; 1 if a goal is missed."""
+    parser = argparse.ArgumentParser(prog="benchmarks/router/run.sh", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round: figures are rough")
+    parser.add_argument("--only", action="append", metavar="NAME", help="beside ours only this one; can be repeated")
+    arguments = parser.parse_args()
+    others = [router for router in ROUTERS if router is not OURS]
+    unknown = set(arguments.only or ()) - {router.title for router in others}
+    if unknown:
+        raise TandemError(f"no router {', '.join(sorted(unknown))}; there are {', '.join(one.title for one in others)}")
+    chosen = [OURS, *(one for one in others if arguments.only is None or one.title in arguments.only)]
+    rounds, seconds = (1, 1.5) if arguments.quick else (3, 5.0)
+    for router in chosen:
+        router.install()
+    core, other_core = processes.cores()
+    if core == other_core:
+        print("there is one core only: everything shares it, and latencies are those of a queue", flush=True)
+    results: dict[str, dict[Load, list[Phase]]] = {
+        name: {load: [] for load in LOADS} for name in ("direct", *(router.title for router in chosen))
+    }
+    with contextlib.ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tandem-router-benchmark-")))
+        stub, log = processes.free_port(), directory / "stub.log"
+        command = [processes.python(), "-m", "benchmarks.router.stub", str(stub)]
+        stack.enter_context(processes.running(command, other_core, log, {}))
+        processes.wait_for(stub, "/v1/models", log, "the stub")
+        started: dict[str, tuple[int, int | None]] = {"direct": (stub, None)}
+        for router in chosen:
+            port, log = processes.free_port(), directory / f"{router.title}.log"
+            command = router.command(port, stub, directory)
+            pid = stack.enter_context(processes.running(command, core, log, router.environment))
+            processes.wait_for(port, router.ready, log, router.title)
+            started[router.title] = (port, pid)
+        # All of them run all the time, and take turns: whatever else the machine does hits each alike.
+        for number in range(rounds):
+            for load in LOADS:
+                for name, (where, process) in started.items():
+                    results[name][load].append(measure(where, load, seconds, process))
+                print(f"round {number + 1} of {rounds}: {load}", file=sys.stderr, flush=True)
+        memory = {name: processes.usage(pid) for name, (_, pid) in started.items() if pid is not None}
+    for line in table.lines(results, memory):
+        print(line)
+    goals = table.goals(results, memory)
+    for goal in goals:
+        print(goal)
+    return 0 if all(goal.met for goal in goals) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except TandemError as error:
+        sys.exit(f"error: {error}")
