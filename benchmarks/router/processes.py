@@ -17,7 +17,8 @@ from pathlib import Path
 from tandem.errors import TandemError
 
 _TICKS_PER_SEC = os.sysconf("SC_CLK_TCK")
-START_TIMEOUT_SEC = 120.0
+#: litellm imports half of the package index; on a busy machine that takes minutes.
+START_TIMEOUT_SEC = 300.0
 
 
 def cores() -> tuple[int, int]:

@@ -38,7 +38,17 @@ class Router:
             uv = str(ROOT / ".venv/bin/uv")
             subprocess.run([uv, "venv", "--quiet", "--no-python-downloads", "--python", "3.11", partial], check=True)
             subprocess.run(
-                [uv, "pip", "install", "--quiet", "--python", partial / "bin/python", self.package], check=True
+                [
+                    uv,
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--compile-bytecode",
+                    "--python",
+                    partial / "bin/python",
+                    self.package,
+                ],
+                check=True,
             )
             partial.rename(_home(self.package))
 
@@ -97,6 +107,11 @@ ROUTERS = (
         _litellm,
         _LITELLM,
         ready="/health/liveliness",
-        environment={"LITELLM_MODE": "PRODUCTION", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"},
+        environment={
+            "LITELLM_MODE": "PRODUCTION",
+            "LITELLM_LOG": "ERROR",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or it asks the network for prices
+            "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # without keys, as the others run
+        },
     ),
 )

@@ -146,6 +146,9 @@ class ClientConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             upgrade = True
+        except httptools.HttpParserCallbackError:
+            self.abort()
+            raise  # a defect of ours, for the event loop to log
         except httptools.HttpParserError as error:
             self._refused = self._refused or Refused(400, "bad_request", f"This is not HTTP/1.1: {error}.")
         if self._refused is None:
