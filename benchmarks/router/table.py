@@ -75,4 +75,6 @@ def goals(results: Results, memory: Mapping[str, Usage]) -> list[Goal]:
 
 
 def _ratio(results: Results, load: Load, other: str) -> float:
-    return _median(results["ours"][load], "per_cpu_sec") / _median(results[other][load], "per_cpu_sec")
+    # One that gave no answer in time has no figure, and no goal is met by that.
+    theirs = _median(results[other][load], "per_cpu_sec")
+    return _median(results["ours"][load], "per_cpu_sec") / theirs if theirs else float("nan")

@@ -155,8 +155,8 @@ class Engine:
                     script.cancel()
                     gone.cancel()
                     await asyncio.gather(script, gone, return_exceptions=True)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # cancelled by stop(): asyncio's streams would make a fuss about it
         finally:
             self.open_connections -= 1
             self.tasks.discard(task)
