@@ -138,7 +138,7 @@ async def _soak(seed):
             assert failed == []
             await eventually(lambda: not running.clients.connections, 10)
             backends = [backend for group in running.upstream.groups.values() for backend in group.backends]
-            assert [backend.active for backend in backends] == [0] * 5
+            await eventually(lambda: [backend.active for backend in backends] == [0] * 5)
             assert running.clients.buffered_bytes == 0
             await eventually(lambda: not any(backend.pool.idle for backend in backends), 10)
             assert all(entry["status"] for entry in running.log.of("request"))
