@@ -6,6 +6,7 @@ Afterwards nothing may be left: no task, no connection, no file descriptor; and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -116,7 +117,12 @@ async def _ending(reader):
 
 
 def _descriptors():
-    return len(list(Path("/proc/self/fd").iterdir()))
+    """Count open files but for /dev/null: libuv keeps one of those in reserve from its first listener on."""
+    found = 0
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += str(entry.readlink()) != "/dev/null"
+    return found
 
 
 async def _soak(seed):
