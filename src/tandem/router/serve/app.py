@@ -30,6 +30,7 @@ _MODEL_PATHS = {"/v1/chat/completions": "POST", "/v1/completions": "POST", "/v1/
 _OWN_PATHS = {"/health": "GET", "/ready": "GET", "/metrics": "GET"}
 #: Open to everybody who can connect, as probes have no keys. They tell nothing but names of models.
 _WITHOUT_KEY = ("/health", "/ready")
+_GRACE_SEC = 0.25
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -73,6 +74,19 @@ class Entrance:
 
     def admit(self, request: Request) -> Refused | None:
         """See Application."""
+        refused = self._admit(request)
+        if refused is not None:
+            self._app.metrics.refused(refused.code)
+            fields = {
+                "client": request.peer,
+                "path": request.path[:200],
+                "status": refused.status,
+                "code": refused.code,
+            }
+            self._app.log.event("refused", fields)
+        return refused
+
+    def _admit(self, request: Request) -> Refused | None:
         method = self._paths.get(request.path)
         if method is None:
             return Refused(404, "not_found", "There is no such path here.")
@@ -106,7 +120,8 @@ class Entrance:
         job = Job(request, reply, Outcome(), {}, identity, time.perf_counter(), now + self._timeout_sec)
         self._app.metrics.active.inc()
         try:
-            async with asyncio.timeout_at(job.deadline):
+            # The call ends first, and can say more; this is for what waits on the client, or on routing.
+            async with asyncio.timeout_at(job.deadline + _GRACE_SEC):
                 await self._answer(job)
         except TimeoutError:
             job.outcome.failure = "timeout"

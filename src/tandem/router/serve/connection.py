@@ -166,6 +166,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """See asyncio.Protocol."""
         self._lost = True
+        del self._parser  # it refers to us
         self._clients.connections.discard(self)
         self._release(self._held)
         self._waiting.clear()
@@ -312,7 +313,7 @@ class ClientConnection(asyncio.Protocol):
     def _next(self) -> None:
         request, keep_alive = self._waiting.popleft()
         # Here and not in the task, as many requests come in whole: less to switch between.
-        reply = _Reply(self, request.version, keep_alive=keep_alive)
+        reply = _Reply(self, request.version, keep_alive=keep_alive, bodiless=request.method == "HEAD")
         self._task = self._loop.create_task(self._run(request, reply))
 
     async def _run(self, request: Request, reply: _Reply) -> None:
@@ -386,10 +387,10 @@ class ClientConnection(asyncio.Protocol):
 class _Reply:
     """See messages.Reply."""
 
-    __slots__ = ("_chunked", "_connection", "_remaining", "_version", "finished", "keep_alive", "started")
+    __slots__ = ("_bodiless", "_chunked", "_connection", "_remaining", "_version", "finished", "keep_alive", "started")
 
-    def __init__(self, connection: ClientConnection, version: str, *, keep_alive: bool) -> None:
-        self._connection, self._version = connection, version
+    def __init__(self, connection: ClientConnection, version: str, *, keep_alive: bool, bodiless: bool = False) -> None:
+        self._connection, self._version, self._bodiless = connection, version, bodiless
         self.keep_alive = keep_alive
         self.started = self.finished = self._chunked = False
         self._remaining: int | None = None
@@ -404,6 +405,8 @@ class _Reply:
 
     def send(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
         head = self._head(status, (*headers, ("content-length", str(len(body)))))
+        if self._bodiless:
+            body = b""
         self._connection.put(
             head + body if len(body) < _SMALL_BYTES else head, *([body] if len(body) >= _SMALL_BYTES else [])
         )

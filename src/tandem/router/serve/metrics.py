@@ -39,6 +39,7 @@ class Metrics:
         self._first_byte = histogram("llm_model_ttft_seconds", "From a request to its first byte.", "model")
         self._decisions = counter("tandem_router_decisions", "Requests by what decided.", "decision", "algorithm")
         self._failures = counter("tandem_router_failures", "Requests without a whole answer.", "reason")
+        self._refusals = counter("tandem_router_refusals", "Requests refused by their head.", "code")
         labels = ("model", "backend", "outcome")
         self._attempts = counter("tandem_router_upstream_attempts", "Requests to backends.", *labels)
         self._retries = counter("tandem_router_upstream_retries", "Attempts that others followed.", *labels)
@@ -65,6 +66,10 @@ class Metrics:
             self._decisions(outcome.decision, outcome.algorithm or "").inc()
         if outcome.failure is not None:
             self._failures(outcome.failure).inc()
+
+    def refused(self, code: str) -> None:
+        """Count a request that was refused before its body was read."""
+        self._refusals(code).inc()
 
     # -- Observer of the upstream side
 

@@ -171,6 +171,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
         self._lost = True
+        del self._parser  # it refers to us
         if self._asked and not self._complete:
             if self._until_close and exc is None and not self._spoiled:
                 self._complete = True

@@ -314,6 +314,7 @@ async def test_clients_need_one_of_the_keys_and_are_logged_by_its_name(monkeypat
         assert (await running.get("/health"))[0] == 200
         assert (await running.get("/ready"))[0] == 200
     assert [entry["key"] for entry in running.log.of("request")] == ["TEAM_A", "TEAM_B"]
+    assert {entry["code"] for entry in running.log.of("refused")} == {"invalid_api_key"}
     assert "sk-value" not in repr(running.log.events)
     assert len(compared) % 2 == 0, "not every key was compared"
     assert all(len(one) == len(other) == 32 for one, other in compared)
@@ -460,6 +461,8 @@ async def test_ready_health_and_metrics():
     async with engines(completes) as [engine]:
         async with router(configuration([engine], [1])) as running:
             assert (await running.get("/health"))[0] == 200
+            head = b"HEAD /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+            assert (await running.send(head)).endswith(b"content-length: 18\r\nconnection: close\r\n\r\n")
             assert (await running.get("/ready"))[0] == 200  # nothing needs beta
             await running.post(ASK)
             text = (await running.get("/metrics"))[2].decode()

@@ -109,9 +109,10 @@ async def test_from_start_to_sigterm(tmp_path):
             log = [json.loads(line) for line in (await started.stderr.read()).splitlines()]
             assert await started.wait() == 0
     notified.close()
-    assert [entry["event"] for entry in log] == ["listening", "listening", "stopping", "request", "stopped"]
-    assert log[3]["key"] == "CLIENT_KEY"
-    assert log[4]["clean"] is True
+    expected = ["listening", "listening", "refused", "refused", "stopping", "request", "stopped"]
+    assert [entry["event"] for entry in log] == expected
+    assert log[5]["key"] == "CLIENT_KEY"
+    assert log[6]["clean"] is True
 
 
 @in_loop
