@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,20 @@ class Phase:
         return self.answers / self.cpu_sec if self.cpu_sec else float("nan")
 
 
+def settle(pid: int, patience_sec: float = 30.0) -> None:
+    """Wait until a router has done with what the clients before left behind: not all of them notice that those went."""
+    until = time.monotonic() + patience_sec
+    while time.monotonic() < until:
+        before = processes.usage(pid).cpu_sec
+        time.sleep(0.5)
+        if processes.usage(pid).cpu_sec - before < 0.05:
+            return
+
+
 def measure(port: int, load: Load, seconds: float, pid: int | None) -> Phase:
     """Load the router that has the port, and is the process `pid` (None: the stub itself)."""
+    if pid is not None:
+        settle(pid)
     _, core = processes.cores()
     command = [
         processes.python(),
