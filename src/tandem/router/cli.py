@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tandem.errors import TandemError
+from tandem.router.routing import explain
 
 if TYPE_CHECKING:
     from tandem.router.config.load import Loaded
@@ -64,6 +65,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     serve.add_argument("--max-request-mib", type=_positive, default=32.0, metavar="MIB", help="larger ones are refused")
     serve.add_argument("--max-connections", type=_count, default=4096, metavar="N", help="of clients, all together")
     serve.set_defaults(handler=_serve)
+    explain.add_parser(commands, _load)
 
 
 def _check(arguments: argparse.Namespace) -> int:

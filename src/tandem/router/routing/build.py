@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: For one request with the model of this router. It waits behind others.
 LOCAL_TIMEOUT_SEC = 2.0
+#: An endpoint that does not answer must not keep the router from starting.
+START_WAIT_SEC = 5.0
 
 
 async def build_routing(
@@ -72,5 +74,5 @@ async def _semantic(
     except EmbeddingFailed as error:
         raise TandemError(str(error)) from error
     signals = SemanticSignals(config.routing.signals.embeddings, embedder, observer)
-    await signals.start()
+    await signals.start(START_WAIT_SEC if endpoint else None)
     return signals

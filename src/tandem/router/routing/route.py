@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from tandem.router.calls import Refused, Route
+from tandem.router.config.routing import Decision
 from tandem.router.config.values import describe
 from tandem.router.routing import text as texts
 from tandem.router.routing.decide import Decisions, Undecided
@@ -16,12 +17,13 @@ from tandem.router.routing.keywords import Keywords
 from tandem.router.routing.observer import RoutingObserver, Silent
 
 if TYPE_CHECKING:
-    from tandem.router.config.routing import Decision
     from tandem.router.config.settings import Config
     from tandem.router.routing.trees import Signal
 
 #: A longer scan does not hold up other requests.
 _SCANNED_AT_ONCE_BYTES = 1 << 16
+#: Of signals, the quickest first.
+FAMILIES = ("keyword", "context", "embedding")
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 
@@ -61,6 +63,16 @@ class Evaluation:
     details: dict[Signal, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is known of a request, and what happens to it."""
+
+    model: str
+    text: str
+    evaluation: Evaluation
+    result: Route | Refused
+
+
 class SignalRouting:
     """Routing by the signals and decisions of a configuration."""
 
@@ -91,20 +103,42 @@ class SignalRouting:
 
     async def route(self, body: Mapping[str, object], path: str) -> Route:
         """Return what happens to the request. Raises Refused."""
+        name, candidates, text = self._read(body, path)
+        if candidates is None:
+            return Route(models=(name,))
+        start = perf_counter()
+        evaluation = Evaluation()
+        decision = await self._decide(candidates, evaluation, body, text)
+        self._observer.decided(decision.name if decision else None, perf_counter() - start)
+        return self._route(name, decision, evaluation)
+
+    async def explain(self, body: Mapping[str, object], path: str) -> Explanation:
+        """Return what happens to the request, with every signal that any of its decisions asks for. Raises Refused."""
+        name, candidates, text = self._read(body, path)
+        evaluation = Evaluation()
+        if candidates is None:
+            return Explanation(name, text, evaluation, Route(models=(name,)))
+        for family in FAMILIES:
+            if family in candidates.families:
+                await self._evaluate(family, evaluation, body, text)
+        outcome = candidates.choose(evaluation.matches, FAMILIES)
+        try:
+            result: Route | Refused = self._route(name, outcome if isinstance(outcome, Decision) else None, evaluation)
+        except Refused as refused:
+            result = refused
+        return Explanation(name, text, evaluation, result)
+
+    def _read(self, body: Mapping[str, object], path: str) -> tuple[str, Decisions | None, str]:
+        """Return the name of the model, what may take the request, and the text that signals look at."""
         name = self._model_name(body)
         if path == CHAT:
             messages = texts.messages_of(body)
         elif path == COMPLETIONS:
             prompt = texts.prompt_of(body)
         if name in self._models:
-            return Route(models=(name,))
+            return name, None, ""
         candidates = self._candidates_of(name, path)
-        text = texts.text_of_chat(messages) if path == CHAT else texts.text_of_prompt(prompt)
-        start = perf_counter()
-        evaluation = Evaluation()
-        decision = await self._decide(candidates, evaluation, body, text)
-        self._observer.decided(decision.name if decision else None, perf_counter() - start)
-        return self._route(name, decision, evaluation)
+        return name, candidates, texts.text_of_chat(messages) if path == CHAT else texts.text_of_prompt(prompt)
 
     def _model_name(self, body: object) -> str:
         if not isinstance(body, Mapping):
@@ -159,15 +193,15 @@ class SignalRouting:
     ) -> Decision | None:
         """Evaluate families, the quickest first, until the outcome is clear."""
         outcome = candidates.choose({}, ())
-        for family in ("keyword", "context", "embedding"):
+        for family in FAMILIES:
             if not isinstance(outcome, Undecided):
                 return outcome
             if family in candidates.families:
-                await self.evaluate(family, evaluation, body, text)
+                await self._evaluate(family, evaluation, body, text)
                 outcome = candidates.choose(evaluation.matches, evaluation.families)
         return None if isinstance(outcome, Undecided) else outcome
 
-    async def evaluate(self, family: str, evaluation: Evaluation, body: Mapping[str, object], text: str) -> None:
+    async def _evaluate(self, family: str, evaluation: Evaluation, body: Mapping[str, object], text: str) -> None:
         """Evaluate all signals of a family. Raises Refused."""
         start = perf_counter()
         before = len(evaluation.matches)

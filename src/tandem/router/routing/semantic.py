@@ -96,10 +96,12 @@ class SemanticSignals:
         self._repair: asyncio.Task[None] | None = None
         self.matching = self._bank.matching
 
-    async def start(self) -> None:
-        """Embed the candidates; if that fails, go on trying beside."""
+    async def start(self, wait_sec: float | None = None) -> None:
+        """Embed the candidates; if that fails, or takes longer, go on trying beside."""
         try:
-            await self._prepare()
+            await asyncio.wait_for(self._prepare(), wait_sec)
+        except TimeoutError:
+            self._fail(EmbeddingFailed("starting", f"candidates were not embedded within {wait_sec:g} s"))
         except EmbeddingFailed as error:
             self._fail(error)
 
