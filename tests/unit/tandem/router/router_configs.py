@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from tandem.router.config.load import load
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "router"
-GOOD = ("minimal.yaml", "keywords.yaml", "fusion.yaml", "embeddings.yaml")
+GOOD = ("minimal.yaml", "keywords.yaml", "fusion.yaml", "embeddings.yaml", "routing.yaml")
 
 #: Has every kind of thing once, to break one at a time.
 BASE = """\

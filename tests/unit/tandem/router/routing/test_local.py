@@ -1,0 +1,151 @@
+"""The router's own model, which is in the test environment: nothing here is a stand-in."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from routings import CHAT, config_of, decision, leaf, route, user
+
+from tandem.router.routing import local
+from tandem.router.routing.build import build_routing
+from tandem.router.routing.embedder import EmbeddingFailed
+from tandem.router.routing.local import LocalEmbedder, LocalModel
+
+CONFIG = config_of(
+    embeddings=[
+        {
+            "name": "account",
+            "threshold": 0.15,
+            "candidates": ["I forgot my password", "reset the password of my account", "I cannot log in"],
+            "negative_candidates": ["how to hash passwords in code"],
+        },
+        {"name": "cooking", "threshold": 0.3, "candidates": ["recipe for chocolate cake", "what can I cook tonight"]},
+    ],
+    keywords=[{"name": "code", "operator": "OR", "keywords": ["bcrypt"]}],
+    decisions=[
+        decision("account", 9, leaf("embedding", "account"), models=["beta"]),
+        decision("cooking", 8, leaf("embedding", "cooking"), models=["gamma"]),
+        decision("code", 7, leaf("keyword", "code"), models=["alpha"]),
+    ],
+    default="alpha",
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return LocalModel()
+
+
+def test_vectors_are_those_of_the_published_model(model):
+    """Likenesses of all-MiniLM-L6-v2 with its original weights (32 bits), rounded."""
+    rows = model.embed(["How do I reset my password?", "I forgot my password", "recipe for chocolate cake"])
+    assert rows.shape == (3, 384)
+    assert rows.dtype == np.float32
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    assert np.allclose(rows @ rows[0], [1, 0.780, 0.081], atol=0.02)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\ud800", "\x00", "数据", "🎉" * 3000, "x" * 100_000, "a " * 5000])
+def test_any_text_has_a_vector(model, text):
+    (row,) = model.embed([text])
+    assert np.isfinite(row).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "models"),
+    [
+        ("how can i get a new password, mine doesn't work", ("beta",)),
+        ("Please help, I can't sign in to my account", ("beta",)),
+        ("what should I bake for her birthday?", ("gamma",)),
+        ("How do I hash passwords with bcrypt in code?", ("alpha",)),
+        ("Who was Leonhard Euler?", ("alpha",)),
+    ],
+)
+def test_requests_by_their_meaning(text, models):
+    async def main():
+        routing = await build_routing(CONFIG, {})
+        found = await routing.route(user(text), CHAT)
+        await routing.close()
+        return found
+
+    found = asyncio.run(main())
+    assert (found.models, found.degraded) == (models, {})
+
+
+def test_the_event_loop_goes_on_meanwhile(model):
+    async def main():
+        embedder = LocalEmbedder(model, 60)
+        turns = 0
+        task = asyncio.create_task(embedder.embed(["word " * 200] * 20))
+        while not task.done():
+            await asyncio.sleep(0.001)
+            turns += 1
+        await embedder.close()
+        return turns
+
+    assert asyncio.run(main()) > 10
+
+
+def test_a_model_that_takes_too_long():
+    release = threading.Event()
+
+    class Stuck:
+        def embed(self, texts):
+            release.wait(20)
+
+    async def main():
+        embedder = LocalEmbedder(Stuck(), 0.05)
+        try:
+            with pytest.raises(EmbeddingFailed, match=r"more than 0.05 s") as failed:
+                await embedder.embed(["x"])
+            assert not failed.value.down
+        finally:
+            release.set()
+            await embedder.close()
+
+    asyncio.run(main())
+
+
+def test_other_weights_are_refused(monkeypatch):
+    monkeypatch.setattr(local, "MODEL_SHA256", "0" * 64)
+    with pytest.raises(EmbeddingFailed, match="not the model that this router knows"):
+        LocalModel()
+
+
+def test_without_its_extra_it_says_what_is_missing(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        """\
+version: v0.3
+listeners: [{name: http, address: localhost, port: 8899}]
+providers: {models: [{name: chat, backend_refs: [{endpoint: "chat:8000"}]}]}
+routing:
+  signals: {embeddings: [{name: help, threshold: 0.5, candidates: [password reset]}]}
+  decisions: [{name: help, priority: 1, rules: {type: embedding, name: help}, modelRefs: [{model: chat}]}]
+"""
+    )
+    program = "import sys; sys.modules['onnxruntime'] = None; from tandem import cli; sys.exit(cli.main(sys.argv[1:]))"
+    argv = [sys.executable, "-c", program, "router", "explain", str(path), "--text", "x"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "embedding signals, which need onnxruntime" in done.stderr
+    assert "tandem[router-embeddings]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_embedding_signals_nothing_of_it_is_loaded():
+    program = (
+        "import asyncio, sys; sys.path.insert(0, sys.argv[1]); from routings import *; "
+        "from tandem.router.routing.build import build_routing; "
+        "asyncio.run(build_routing(config_of(decisions=[decision('all', 1)]), {})); "
+        "sys.exit(any(name in sys.modules for name in ('numpy', 'onnxruntime', 'tokenizers')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, __file__.rpartition("/")[0]], timeout=60, check=False)
+    assert done.returncode == 0
+
+
+def test_route_without_embeddings_still_works():
+    assert route(CONFIG, user("bcrypt")).models == ("alpha",)
