@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
 _BEFORE = rf"(?:\A|[^\pL\p{{Nd}}]|[{_CJK}])"
 _AFTER = rf"(?:\z|[^\pL\p{{Nd}}]|[{_CJK}])"
+_ASCII_BEFORE = r"(?:\A|[\x00-/:-@\[-`{-\x7f])"
+_ASCII_AFTER = r"(?:\z|[\x00-/:-@\[-`{-\x7f])"
 #: What the states of one pass may take. They are dropped and made anew when they do not fit.
 _MAX_MEMORY_BYTES = 64 << 20
 
@@ -37,27 +39,27 @@ class Keywords:
         self.names = tuple(signal.name for signal in signals)
         self._operators = tuple(signal.operator for signal in signals)
         self._words = tuple(tuple(dict.fromkeys(signal.keywords)) for signal in signals)
-        patterns: dict[tuple[str, str | None], int] = {}
+        patterns: dict[tuple[str, str], int] = {}
         self._users: list[list[tuple[int, str]]] = []
         for place, signal in enumerate(signals):
             for word in self._words[place]:
-                index = patterns.setdefault(_patterns(signal, word), len(patterns))
+                index = patterns.setdefault(_pattern(signal, word), len(patterns))
                 if index == len(self._users):
                     self._users.append([])
                 self._users[index].append((place, word))
         options = _options()
         self._loose = [re2.compile(loose, options) for loose, _ in patterns]
-        self._strict = [re2.compile(strict, options) if strict else None for _, strict in patterns]
+        self._words_only = [_Word(word, options) if word else None for _, word in patterns]
         self._set = _make_set([loose for loose, _ in patterns], options)
 
     def match(self, text: bytes) -> Mapping[str, tuple[str, ...]]:
         """Return the signals that match, each with the keywords that were found."""
         hits: list[list[str]] = [[] for _ in self.names]
         for index in self._scan(text):
-            strict = self._strict[index]
-            if strict is None or strict.search(text) is not None:
-                for place, word in self._users[index]:
-                    hits[place].append(word)
+            word = self._words_only[index]
+            if word is None or word.stands_in(text):
+                for place, keyword in self._users[index]:
+                    hits[place].append(keyword)
         matches = {}
         for name, operator, words, found in zip(self.names, self._operators, self._words, hits, strict=True):
             if operator == "OR":
@@ -78,15 +80,30 @@ class Keywords:
         return sorted(index for index in found if index < len(self._loose))
 
 
-def _patterns(signal: KeywordSignal, word: str) -> tuple[str, str | None]:
-    """Return what is looked for in the one pass, and what then tells a word from a part of one."""
-    flags = "" if signal.case_sensitive else "(?i)"
+class _Word:
+    """Tells a whole word from a part of one. The classes of Unicode cost milliseconds, so they wait until needed."""
+
+    def __init__(self, word: str, options: re2.Options) -> None:
+        self._word = word
+        self._options = options
+        self._ascii = re2.compile(_ASCII_BEFORE + word + _ASCII_AFTER, options)
+        self._unicode: re2._Regexp | None = None
+
+    def stands_in(self, text: bytes) -> bool:
+        if self._ascii.search(text) is not None:
+            return True
+        if text.isascii():
+            return False
+        self._unicode = self._unicode or re2.compile(_BEFORE + self._word + _AFTER, self._options)
+        return self._unicode.search(text) is not None
+
+
+def _pattern(signal: KeywordSignal, keyword: str) -> tuple[str, str]:
+    """Return what is looked for in the one pass; and again where it must be a whole word, which is checked then."""
     if signal.method == "regex":
-        return flags + word, None
-    literal = flags + re2.escape(word)
-    if re2.search(f"[{_CJK}]", word):
-        return literal, None
-    return literal, flags + _BEFORE + re2.escape(word) + _AFTER
+        return keyword if signal.case_sensitive else f"(?i){keyword}", ""
+    literal = re2.escape(keyword) if signal.case_sensitive else f"(?i:{re2.escape(keyword)})"
+    return literal, "" if re2.search(f"[{_CJK}]", keyword) else literal
 
 
 def _make_set(patterns: Sequence[str], options: re2.Options) -> re2.Set | None:
