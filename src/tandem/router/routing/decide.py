@@ -42,6 +42,8 @@ class Decisions:
             tuple(_Rule(decision, compile_tree(decision.rules, places)) for decision in group)
             for _, group in groupby(ordered, key=lambda decision: decision.priority)
         )
+        #: What is clear without any signal.
+        self.certain = self.choose({}, ())
 
     def choose(self, matches: Mapping[Signal, float], evaluated: Iterable[str]) -> Decision | Undecided | None:
         """Return the decision, None if none holds, or UNDECIDED.

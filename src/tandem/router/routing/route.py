@@ -192,7 +192,7 @@ class SignalRouting:
         self, candidates: Decisions, evaluation: Evaluation, body: Mapping[str, object], text: str
     ) -> Decision | None:
         """Evaluate families, the quickest first, until the outcome is clear."""
-        outcome = candidates.choose({}, ())
+        outcome = candidates.certain
         for family in FAMILIES:
             if not isinstance(outcome, Undecided):
                 return outcome

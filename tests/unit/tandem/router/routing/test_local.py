@@ -149,3 +149,11 @@ def test_without_embedding_signals_nothing_of_it_is_loaded():
 
 def test_route_without_embeddings_still_works():
     assert route(CONFIG, user("bcrypt")).models == ("alpha",)
+
+
+def test_long_text_is_read_at_three_places():
+    tokens = local._window(list(range(1000)))
+    assert len(tokens) <= local.MAX_TOKENS
+    assert (tokens[0], tokens[-1]) == (0, 999)
+    assert 500 in tokens
+    assert local._window(tokens) == tokens
