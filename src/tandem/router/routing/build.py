@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from tandem.router.config.settings import Config
     from tandem.router.routing.embedder import Embedder
+    from tandem.router.routing.embeddings.semantic import SemanticSignals
     from tandem.router.routing.fetch import Fetch
-    from tandem.router.routing.semantic import SemanticSignals
 
 #: For one request with the model of this router. It waits behind others.
 LOCAL_TIMEOUT_SEC = 2.0
@@ -56,14 +56,14 @@ async def _semantic(
     embedder: Embedder
     try:
         # A node whose configuration has no embeddings needs none of these packages.
-        from tandem.router.routing.semantic import SemanticSignals
+        from tandem.router.routing.embeddings.semantic import SemanticSignals
 
         if endpoint:
-            from tandem.router.routing.remote import RemoteEmbedder
+            from tandem.router.routing.embeddings.remote import RemoteEmbedder
 
             embedder = RemoteEmbedder(endpoint, environ, fetch)
         else:
-            from tandem.router.routing.local import LocalEmbedder, LocalModel
+            from tandem.router.routing.embeddings.local import LocalEmbedder, LocalModel
 
             embedder = LocalEmbedder(await asyncio.to_thread(LocalModel), LOCAL_TIMEOUT_SEC)
     except ModuleNotFoundError as error:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from routings import CHAT, config_of, decision, leaf, route, user
 
-from tandem.router.routing import local
 from tandem.router.routing.build import build_routing
 from tandem.router.routing.embedder import EmbeddingFailed
-from tandem.router.routing.local import LocalEmbedder, LocalModel
+from tandem.router.routing.embeddings import local
+from tandem.router.routing.embeddings.local import LocalEmbedder, LocalModel
 
 CONFIG = config_of(
     embeddings=[

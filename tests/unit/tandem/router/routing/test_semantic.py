@@ -10,13 +10,13 @@ from routings import CHAT, Recorder, config_of, decision, leaf, user
 from tandem.errors import TandemError
 from tandem.router.calls import CallFailed
 from tandem.router.config.routing import EmbeddingSignal
-from tandem.router.routing import semantic
 from tandem.router.routing.build import build_routing
 from tandem.router.routing.embedder import EmbeddingFailed, normalized
+from tandem.router.routing.embeddings import semantic
+from tandem.router.routing.embeddings.remote import RemoteEmbedder
+from tandem.router.routing.embeddings.semantic import Bank, SemanticSignals
 from tandem.router.routing.fetch import fetch
-from tandem.router.routing.remote import RemoteEmbedder
 from tandem.router.routing.route import Degraded
-from tandem.router.routing.semantic import Bank, SemanticSignals
 
 SIGNALS = (
     EmbeddingSignal(name="account", threshold=0.8, candidates=("password", "reset password")),
