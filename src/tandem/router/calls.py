@@ -98,7 +98,7 @@ class Route:
         models: Names of the configuration; of several, the first that can serve. For fusion the panel.
         decision: What was decided by; None for a physical name, or the default model.
         signals: Names of the signals that matched, as `keyword:NAME`.
-        degraded: Signals that could not be evaluated, and why.
+        degraded: Families of signals that could not be evaluated, and why; their conditions did not hold.
         timings_sec: Family of signals, and how long it took.
     """
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from tandem.router.config.settings import Config
     from tandem.router.routing.trees import Signal
 
-#: A longer scan does not hold up other requests.
+#: What takes longer does not hold up other requests.
 _SCANNED_AT_ONCE_BYTES = 1 << 16
+_COUNTED_AT_ONCE = 500
 #: Of signals, the quickest first.
 FAMILIES = ("keyword", "context", "embedding")
 CHAT = "/v1/chat/completions"
@@ -208,7 +209,7 @@ class SignalRouting:
         if family == "keyword":
             await self._evaluate_keywords(evaluation, text)
         elif family == "context":
-            self._evaluate_context(evaluation, body)
+            await self._evaluate_context(evaluation, body)
         else:
             await self._evaluate_embeddings(evaluation, text)
         evaluation.families.add(family)
@@ -227,8 +228,12 @@ class SignalRouting:
             evaluation.matches["keyword", name] = 1.0
             evaluation.details["keyword", name] = words
 
-    def _evaluate_context(self, evaluation: Evaluation, body: Mapping[str, object]) -> None:
-        tokens = texts.tokens_of(body)
+    async def _evaluate_context(self, evaluation: Evaluation, body: Mapping[str, object]) -> None:
+        messages = body.get("messages")
+        if isinstance(messages, list) and len(messages) > _COUNTED_AT_ONCE:
+            tokens = await asyncio.to_thread(texts.tokens_of, body)
+        else:
+            tokens = texts.tokens_of(body)
         for signal in self._context:
             evaluation.details["context", signal.name] = tokens
             if (signal.min_tokens or 0) <= tokens and (signal.max_tokens is None or tokens <= signal.max_tokens):

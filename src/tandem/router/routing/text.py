@@ -7,13 +7,13 @@ user's or a tool's. The estimate counts everything that takes room in a model's 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tandem.router.calls import Refused
 from tandem.router.config.values import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
 #: Of longer text the beginning and the end are scanned for keywords, half of this each.
 MAX_SCANNED_BYTES = 1 << 20
@@ -40,18 +40,18 @@ def messages_of(body: Mapping[str, object]) -> list[Mapping[str, object]]:
     return messages
 
 
-def text_of_chat(messages: Iterable[object]) -> str:
+def text_of_chat(messages: Sequence[object]) -> str:
     """Return the text that signals look at. Raises Refused for what is no message."""
-    user, others = "", []
     for index, message in enumerate(messages):
         if not isinstance(message, dict):
             raise Refused(400, "invalid_request", f"messages[{index}]: {describe(message)}; send an object with a role")
-        role = message.get("role")
-        if role == "user":
-            user = _content(message.get("content")) or user
-        elif role in ("system", "developer", "assistant"):
-            others.append(message)
-    return user or " ".join(filter(None, (_content(message.get("content")) for message in others)))
+    chat = cast("Sequence[Mapping[str, object]]", messages)
+    # Of a long chat only its end is looked at.
+    users = (_content(message.get("content")) for message in reversed(chat) if message.get("role") == "user")
+    if user := next(filter(None, users), ""):
+        return user
+    others = (message for message in chat if message.get("role") in ("system", "developer", "assistant"))
+    return " ".join(filter(None, (_content(message.get("content")) for message in others)))
 
 
 def _content(content: object) -> str:

@@ -168,6 +168,11 @@ def test_long_text_is_looked_through_too():
     assert route(config, body).decision.name == "code"
 
 
+def test_very_many_messages():
+    body = {"model": "auto", "messages": [{"role": "user", "content": "x"}] * 100_000}
+    assert route(CONFIG, body).decision.name == "long"
+
+
 def test_close():
     semantic = Scripted()
     asyncio.run(SignalRouting(CONFIG, semantic).close())
