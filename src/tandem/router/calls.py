@@ -116,13 +116,23 @@ class Refused(Exception):
         status: Of HTTP.
         code: Machine-readable, such as `model_not_found`.
         retry_after_sec: When it makes sense to come again.
+        record: What was done before, for the log, where that was something.
     """
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after_sec: float | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        retry_after_sec: float | None = None,
+        record: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.retry_after_sec = retry_after_sec
+        self.record = record
 
 
 class Routing(Protocol):
@@ -167,5 +177,8 @@ class Fuse(Protocol):
     """Panel, judge and synthesis."""
 
     def run(self, route: Route, body: Mapping[str, object], *, stream: bool) -> AsyncIterator[FusionEvent]:
-        """Yield what happens, last a Finished. Raises Refused. Closing it cancels every call that is under way."""
+        """Yield what happens, last a Finished. Raises Refused, also in the middle of an answer: then that is its end.
+
+        Closing it cancels every call that is under way: use it in contextlib.aclosing.
+        """
         ...

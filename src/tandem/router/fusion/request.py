@@ -44,8 +44,11 @@ class Asked:
         return _with(self._without(*_TOOLS, *_OF_THE_ANSWER), temperature, max_tokens)
 
     def judge_body(self, prompt: str, *, temperature: float | None, max_tokens: int | None) -> dict[str, object]:
-        """Return what the judge is asked for its analysis: the conversation, then the prompt."""
-        body = self._without(*_TOOLS, *_OF_THE_ANSWER, *_SHAPE)
+        """Return what the judge is asked for its analysis: the conversation, then the prompt.
+
+        The client's limit is for its answer, and would only cut off the analysis.
+        """
+        body = self._without(*_TOOLS, *_OF_THE_ANSWER, *_SHAPE, *_LIMITS)
         body["messages"] = [*self.messages, {"role": "user", "content": prompt}]
         return _with(body, temperature, max_tokens)
 
