@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+import uuid
 from typing import TYPE_CHECKING
 
+from tandem.router.calls import Refused
+from tandem.router.fusion.attempt import Setup
+from tandem.router.fusion.completion import Head
 from tandem.router.fusion.events import work_and_tell
+from tandem.router.fusion.ledger import Ledger
 from tandem.router.fusion.observer import NoObserver
+from tandem.router.fusion.record import RequestRecord
+from tandem.router.fusion.request import read
+from tandem.router.fusion.session import Session
+from tandem.router.fusion.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from tandem.router.calls import Fuse, FusionEvent, Route, Upstream
     from tandem.router.config.settings import Config
+    from tandem.router.fusion.events import Events
     from tandem.router.fusion.observer import Observer
     from tandem.router.fusion.record import CallRecord
 

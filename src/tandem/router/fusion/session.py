@@ -200,9 +200,8 @@ class Session:
             if found.parse_failed:
                 self.record.degrade("analysis_unreadable", "the judge's analysis was no JSON object with its keys")
         self._lap("judge")
-        await self._tell(
-            "judge.done", {**attempt.record.document(public=True), "parsed": bool(found) and not found.parse_failed}
-        )
+        parsed = found is not None and not found.parse_failed
+        await self._tell("judge.done", {**attempt.record.document(public=True), "parsed": parsed})
         return found
 
     async def _final(self, attempt: Attempt, prompt: str | None) -> Mapping[str, object]:
