@@ -121,7 +121,7 @@ def loops(text: str, *, cut: bool) -> bool:
     units: Sequence[str] = text.split()
     if len(text) > 40 * max(len(units), 1):
         # A script without spaces, or no words at all.
-        units = text
+        units = text.strip()
     tail = units[-_TAIL:]
     for period in range(1, min(_LONGEST_LOOP, len(tail) // _REPEATS_WHEN_CUT) + 1):
         same = period

@@ -21,8 +21,8 @@ _CLIENTS_FAULT = (400, 413, 415, 422)
 def refusal(calls: Sequence[CallRecord], *, required: int, usable: int, fail_fast: bool = False) -> Refused:
     """Return the error for a panel below its quorum, by what would have been enough to meet it.
 
-    If those who were busy or at their limit would have been: 503, come again. If those who took too long: 504. If the
-    budget left out too many: 400. If every member refused the request itself: its status. Else 502.
+    If those who were busy or at their limit would have been: 503, come again. If those who took too long: 504. If
+    nothing but the budget kept members away: 400. If every member refused the request itself: its status. Else 502.
     """
     told = "; ".join(f"{call.model}: {call.error or call.outcome}" for call in calls if call.state != "usable")
     message = f"{usable} of {required} needed answers of the panel ({told})"
@@ -33,14 +33,16 @@ def refusal(calls: Sequence[CallRecord], *, required: int, usable: int, fail_fas
         call for call in calls if call.outcome == "timeout" or call.cancelled_by in ("round_timeout", "wall_budget")
     ]
     poor = [call for call in calls if call.outcome == "budget"]
+    # Nobody knows what those would have said who were not asked or not waited for, as it could not be enough.
+    open_ = usable + sum(call.outcome == "not_needed" or call.cancelled_by == "quorum_lost" for call in calls)
     refused = [call for call in calls if call.status in _CLIENTS_FAULT]
-    if busy and usable + len(busy) >= required:
+    if busy and open_ + len(busy) >= required:
         times = [call.retry_after_sec for call in busy if call.retry_after_sec is not None]
         return Refused(503, "fusion_busy", message, retry_after_sec=min(times, default=RETRY_AFTER_SEC))
-    if poor and usable + len(poor) >= required:
+    if poor and open_ + len(poor) + len(busy) >= len(calls):
         return Refused(400, "fusion_budget", message)
     if refused and len(refused) == sum(call.sent for call in calls if call.cancelled_by is None):
         return Refused(refused[0].status or 400, "fusion_panel_refused", message)
-    if late and usable + len(late) + len(busy) >= required:
+    if late and open_ + len(late) + len(busy) >= required:
         return Refused(504, "fusion_timeout", message)
     return Refused(502, "fusion_quorum_failed" if not fail_fast else "fusion_member_failed", message)

@@ -281,7 +281,7 @@ def test_nothing_but_thoughts_and_no_synthesis_is_refused(stream):
 
 
 @pytest.mark.parametrize(
-    "how", [{"breaks_after": 2}, {"error_after": 2}, {"hangs_after": 2}, {"finish": None}], ids=lambda how: min(how)
+    "how", [{"breaks_after": 2}, {"error_after": 2}, {"hangs_after": 2}, {"finish": None}], ids=min
 )
 def test_a_synthesis_that_breaks_off_ends_the_stream_with_an_error(how):
     upstream = panel()
