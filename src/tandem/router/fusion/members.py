@@ -207,7 +207,7 @@ class Members:
         """Cancel who is still at it, and note who was not needed."""
         by = self._cancellation()
         for place in self.panel.cancelled():
-            self._attempts[place].end("cancelled", by=by)
+            self._attempts[place].end("cancelled", by=by, error=_TOO_LATE.get(by))
             self._tasks[place].cancel()
             await self._tell_member(place)
         for place, standing in enumerate(self.panel.standing):
@@ -252,6 +252,10 @@ class Members:
         await self.tell("panel.member", self._calls[place].document(public=True))
 
 
+_TOO_LATE: dict[Cancellation, str] = {
+    "round_timeout": "no answer within round_timeout_seconds",
+    "wall_budget": "no answer within the panel's part of max_wall_seconds",
+}
 _UNUSABLE = {
     "empty": "the answer is empty",
     "looping": "the answer repeats itself without end",

@@ -64,6 +64,8 @@ class CallRecord:
     @property
     def state(self) -> str:
         """Return upstream's word for how it ended."""
+        if self.cancelled_by in ("round_timeout", "wall_budget"):
+            return "timed_out"
         return _STATES.get(self.outcome, "failed") if self.outcome else "cancelled"
 
     @property

@@ -90,6 +90,7 @@ def test_a_round_has_its_time():
     told = ask(panel(c=Says(after=NEVER)), config(quorum, {"panel_grace_seconds": 60}, panel=THREE))
     assert told.ended_at == pytest.approx(3.0 + 1.2)
     assert told.outcomes[2] == ("panel", "c", "cancelled")
+    assert told.fusion["failed_models"] == [{"model": "c", "error": "no answer within round_timeout_seconds"}]
 
 
 def test_a_late_round_goes_to_the_fallback_under_either_on_error():

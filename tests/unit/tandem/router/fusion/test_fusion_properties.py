@@ -117,19 +117,23 @@ STEPS = st.lists(
 )
 
 
-@given(
-    size=st.integers(1, 6),
-    data=st.data(),
-    grace=st.sampled_from([0.0, 2.0]),
-    ends_at=st.sampled_from([None, 5.0]),
-    fail_fast=st.booleans(),
-    agreement=st.booleans(),
-    steps=STEPS,
-)
-def test_a_panel_ends_and_knows_why(size, data, grace, ends_at, fail_fast, agreement, steps):
-    quorum, most = data.draw(st.integers(1, size)), data.draw(st.integers(1, size))
-    panel = Panel(size, quorum, most, grace_sec=grace, ends_at=ends_at, fail_fast=fail_fast, agreement_counts=agreement)
-    now = 0.0
+@st.composite
+def panels(draw):
+    size = draw(st.integers(1, 6))
+    return Panel(
+        size,
+        quorum=draw(st.integers(1, size)),
+        max_concurrent=draw(st.integers(1, size)),
+        grace_sec=draw(st.sampled_from([0.0, 2.0])),
+        ends_at=draw(st.sampled_from([None, 5.0])),
+        fail_fast=draw(st.booleans()),
+        agreement_counts=draw(st.booleans()),
+    )
+
+
+@given(panel=panels(), steps=STEPS)
+def test_a_panel_ends_and_knows_why(panel, steps):
+    now, quorum = 0.0, panel.quorum
 
     def start():
         while (place := panel.next()) is not None:
