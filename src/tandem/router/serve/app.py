@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tandem.router.calls import CallFailed, Refused
+from tandem.router.fusion.recursion import refuse_recursion
 from tandem.router.serve import catalog, messages
 from tandem.router.serve.answers import Answers, Job
 from tandem.router.serve.connection import Limits, too_large
@@ -138,6 +139,7 @@ class Entrance:
     async def _answer(self, job: Job) -> None:
         answers = self._app.answers
         try:
+            refuse_recursion(job.request.headers)
             job.body = self._body(job.request)
             job.request.body = b""
             model = job.body.get("model")

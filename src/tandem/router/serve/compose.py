@@ -6,16 +6,16 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tandem.router.calls import Refused
+from tandem.router.fusion.build import build_fuse
+from tandem.router.routing.build import build_routing
 from tandem.router.serve.app import App, Settings, create_app
 from tandem.router.serve.metrics import Metrics
-from tandem.router.serve.minimal import ByName
+from tandem.router.serve.part_metrics import FusionMetrics, RoutingMetrics
 from tandem.router.upstream.build import build_upstream
+from tandem.router.upstream.keys import references
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-
-    from tandem.router.calls import FusionEvent, Route
+    from tandem.router.routing.route import SignalRouting
     from tandem.router.serve.log import Log
     from tandem.router.upstream.client import HttpUpstream
     from tandem.router.upstream.keys import Keys
@@ -27,10 +27,11 @@ class Parts:
 
     app: App
     upstream: HttpUpstream
+    routing: SignalRouting
 
     async def close(self) -> None:
         """Close everything, in the order in which parts use each other."""
-        # Routing has connections of its own: `await routing.close()` comes here.
+        await self.routing.close()
         await self.upstream.close()
 
 
@@ -39,24 +40,13 @@ async def compose(settings: Settings, keys: Keys, log: Log) -> Parts:
     metrics = Metrics(log)
     upstream = build_upstream(settings.config, keys, observer=metrics)
     metrics.watch(upstream.groups, asyncio.get_running_loop().time)
-    # `await build_routing(...)` and `build_fuse(...)` come here; they can add to `metrics.registry`.
-    routing, fuse = ByName(settings.config), _NoFusion()
+    fuse = build_fuse(settings.config, upstream, FusionMetrics(metrics))
     await upstream.start()
-    return Parts(
-        create_app(settings, upstream=upstream, routing=routing, fuse=fuse, metrics=metrics, log=log), upstream
-    )
-
-
-class _NoFusion:
-    """Refuses to fuse."""
-
-    async def run(
-        self,
-        route: Route,  # noqa: ARG002 - see Fuse
-        body: Mapping[str, object],  # noqa: ARG002
-        *,
-        stream: bool,  # noqa: ARG002
-    ) -> AsyncIterator[FusionEvent]:
-        """See Fuse."""
-        raise Refused(501, "not_implemented", "This router does not fuse answers yet.")
-        yield  # makes it a generator
+    try:
+        values = {one.variable: keys.find(one.variable) or "" for one in references(settings.config)}
+        routing = await build_routing(settings.config, values, observer=RoutingMetrics(metrics))
+    except BaseException:
+        await upstream.close()
+        raise
+    app = create_app(settings, upstream=upstream, routing=routing, fuse=fuse, metrics=metrics, log=log)
+    return Parts(app, upstream, routing)

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -21,18 +21,13 @@ _BUCKETS_SEC = (0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 12
 
 
 class Metrics:
-    """Counts for the server and the upstream side (an Observer); other parts add theirs to `registry`."""
+    """Counts for the server and the upstream side (an Observer); other parts have theirs in `part_metrics`."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self.registry = CollectorRegistry()
 
-        def counter(name: str, words: str, *labels: str) -> Callable[..., Counter]:
-            return _Children(Counter(name, words, labels, registry=self.registry))
-
-        def histogram(name: str, words: str, *labels: str) -> Callable[..., Histogram]:
-            return _Children(Histogram(name, words, labels, buckets=_BUCKETS_SEC, registry=self.registry))
-
+        counter, histogram = self.counter, self.histogram
         self._requests = counter("tandem_router_requests", "Requests of clients.", "path", "status")
         self._seconds = histogram("tandem_router_request_seconds", "From a request to its last byte.", "path")
         self._models = counter("llm_model_requests", "Requests that a model answered.", "model")
@@ -45,6 +40,16 @@ class Metrics:
         self._retries = counter("tandem_router_upstream_retries", "Attempts that others followed.", *labels)
         self._ejections = counter("tandem_router_upstream_ejections", "Backends kept out.", "model", "backend")
         self.active = Gauge("tandem_router_active_requests", "Requests under way.", registry=self.registry)
+
+    def counter(self, name: str, words: str, *labels: str) -> Callable[..., Counter]:
+        """Return a new counter, to be called with the values of its labels."""
+        return _Children(Counter(name, words, labels, registry=self.registry))
+
+    def histogram(
+        self, name: str, words: str, *labels: str, buckets: Sequence[float] = _BUCKETS_SEC
+    ) -> Callable[..., Histogram]:
+        """Return a new histogram, to be called with the values of its labels."""
+        return _Children(Histogram(name, words, labels, buckets=buckets, registry=self.registry))
 
     def show(self) -> bytes:
         """Return everything in the text of Prometheus."""
@@ -106,7 +111,7 @@ class _Children(Generic[_Family]):
     def __call__(self, *labels: str) -> _Family:
         child = self._known.get(labels)
         if child is None:
-            child = self._known[labels] = self._family.labels(*labels)
+            child = self._known[labels] = self._family.labels(*labels) if labels else self._family
         return child
 
 

@@ -217,7 +217,7 @@ async def test_what_can_be_understood_in_two_ways_is_refused_and_the_connection_
         (b'{"model": NaN}', 400),
         (b'{"model": "\xff"}', 400),
         (b'{"a":' * 20_000 + b"1" + b"}" * 20_000, 400),
-        (b'{"model": 5, "messages": []}', 404),
+        (b'{"model": 5, "messages": [{"role": "user", "content": "a"}]}', 400),
     ],
 )
 @in_loop

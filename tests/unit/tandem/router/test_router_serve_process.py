@@ -27,7 +27,7 @@ from router_server import (
 
 from tandem.cli import main
 
-ASK = json.dumps({"model": "alpha", "messages": []}).encode()
+ASK = json.dumps({"model": "alpha", "messages": [{"role": "user", "content": "hello"}]}).encode()
 
 
 def free_port():
@@ -213,7 +213,7 @@ async def test_tls_to_a_backend_that_must_prove_who_it_is(certificate):
     engine.server = await asyncio.start_server(engine._serve, "127.0.0.1", 0, ssl=mine)
     port = engine.server.sockets[0].getsockname()[1]
     text = configuration([1]).replace('endpoint: "127.0.0.1:1"', f'base_url: "https://localhost:{port}/api/v1"')
-    ask_alpha = {"model": "alpha", "messages": []}
+    ask_alpha = {"model": "alpha", "messages": [{"role": "user", "content": "hello"}]}
     try:
         async with router(text, tls=ssl.create_default_context(cafile=certificate[0])) as running:
             assert (await running.post(ask_alpha))[0] == 200
