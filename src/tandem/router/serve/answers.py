@@ -64,7 +64,7 @@ class Answers:
             try:
                 async with self._upstream.stream(call) as answer:
                     outcome.backend, outcome.first_byte_sec = answer.backend, time.perf_counter() - job.begun
-                    await _pass_on(answer, _chosen(route, outcome, request), reply, outcome)
+                    await _pass_on(answer, _chosen(route, job), reply, outcome)
                     return
             except CallFailed as failure:
                 if reply.started:
@@ -80,7 +80,7 @@ class Answers:
         fusion = route.decision.fusion if route.decision else None
         outcome.decision = route.decision.name if route.decision else None
         outcome.algorithm, outcome.model = "fusion", fusion.model if fusion else None
-        stream, headers = body.get("stream") is True, _chosen(route, outcome, job.request)
+        stream, headers = body.get("stream") is True, _chosen(route, job)
         events = self._fuse.run(route, body, stream=stream)
         try:
             async for event in events:
@@ -184,13 +184,14 @@ async def _send(data: bytes, reply: Reply, outcome: Outcome) -> None:
     await reply.write(data)
 
 
-def _chosen(route: Route, outcome: Outcome, request: Request) -> list[tuple[str, str]]:
+def _chosen(route: Route, job: Job) -> list[tuple[str, str]]:
     """Return the headers that tell what was chosen; more of them where the client asks for it."""
-    headers = [("x-vsr-selected-model", header_text(outcome.model or ""))]
+    outcome = job.outcome
+    headers = [("x-request-id", job.identity), ("x-vsr-selected-model", header_text(outcome.model or ""))]
     if route.decision is not None:
         headers.append(("x-vsr-selected-decision", header_text(route.decision.name)))
         headers.append(("x-vsr-selected-algorithm", outcome.algorithm or ""))
-    if request.headers.get("x-vsr-debug", "").lower() == "true":
+    if job.request.headers.get("x-vsr-debug", "").lower() == "true":
         headers += _debug(route, outcome)
     return headers
 

@@ -48,7 +48,7 @@ _NOT_FORWARDED = HOP_BY_HOP | frozenset(
     ]
 )
 _NOT_RETURNED = HOP_BY_HOP | frozenset(
-    ("content-length", "set-cookie", "server", "alt-svc", "strict-transport-security")
+    ("content-length", "set-cookie", "x-request-id", "server", "alt-svc", "strict-transport-security")
 )
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}

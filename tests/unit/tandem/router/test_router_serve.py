@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import io
 import json
 
 import openai
@@ -27,6 +28,7 @@ from router_server import (
 
 from tandem.router.serve import clients as clients_module
 from tandem.router.serve.connection import Limits
+from tandem.router.serve.log import LineLog
 
 TOOLS = [
     {
@@ -499,3 +501,49 @@ async def test_a_stop_lets_requests_end():
         writer.close()
         idle_writer.close()
         assert await stopping is True
+
+
+@in_loop
+async def test_requests_may_come_in_any_pieces():
+    data = (
+        request(_BODY, close=False)
+        + _POST
+        + b"transfer-encoding: chunked\r\n\r\n"
+        + chunk(_BODY)
+        + b"0\r\nx: y\r\n\r\n"
+    )
+    async with engines(completes) as [engine], router(configuration([engine])) as running:
+        for size in (1, 7, 100):
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+            for start in range(0, len(data), size):
+                writer.write(data[start : start + size])
+                await asyncio.sleep(0)
+            writer.write(request(_BODY))
+            assert (await read_answers(reader)).count(b"HTTP/1.1 200 OK") == 3
+            writer.close()
+    assert [asked.json["messages"] for asked in engine.asked] == [ASK["messages"]] * 9
+
+
+@in_loop
+async def test_the_id_of_a_request_goes_all_the_way():
+    script = says(answer(200, b"{}", ["x-request-id: theirs"]))
+    async with engines(script) as [engine], router(configuration([engine])) as running:
+        _, headers, _ = await running.post(ASK, headers=["x-request-id: mine-1"])
+        assert headers["x-request-id"] == engine.asked[0].headers["x-request-id"] == "mine-1"
+        _, headers, _ = await running.post(ASK, headers=["x-request-id: " + "x" * 500])
+        assert headers["x-request-id"] == engine.asked[1].headers["x-request-id"] != "x" * 500
+        assert [entry["id"] for entry in running.log.of("request")] == ["mine-1", headers["x-request-id"]]
+
+
+@in_loop
+async def test_the_log_is_a_line_for_each_event_whatever_is_in_it():
+    for form in ("text", "json"):
+        written = io.BytesIO()
+        log = LineLog(form, asyncio.get_running_loop(), written)
+        log.event("request", {"asked": "two\nlines \u2028", "status": 200, "key": None, "more": {"a": 1}})
+        assert written.getvalue() == b""
+        log.flush()
+        line, rest = written.getvalue().decode().split("\n")
+        assert rest == ""
+        assert "key" not in line
+        assert json.loads(line)["asked"] == "two\nlines \u2028" if form == "json" else 'more={"a":1}' in line
