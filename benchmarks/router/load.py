@@ -12,6 +12,8 @@ from typing import cast
 import httptools
 import uvloop
 
+PATIENCE_SEC = 20.0
+
 _MESSAGES = [
     {"role": "system", "content": "You are a helpful assistant."},
     {"role": "user", "content": "Say in a few sentences what a router in front of language models is for. " * 4},
@@ -103,6 +105,8 @@ async def load(port: int, connections: int, seconds: float, *, stream: bool) -> 
     print("begin", flush=True)
     begun = time.perf_counter()
     await asyncio.sleep(seconds)
+    while counts.answers < max(3, connections) and time.perf_counter() - begun < seconds + PATIENCE_SEC:
+        await asyncio.sleep(0.1)  # a slow router needs longer to show anything
     counts.counting, taken_sec = False, time.perf_counter() - begun
     print("end", flush=True)
     for client in clients:

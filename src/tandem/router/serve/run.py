@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
 import signal
 from dataclasses import dataclass, field
@@ -73,6 +74,9 @@ async def _serve(config: Config, keys: Keys, options: Options, environ: Mapping[
             log.event("listening", {"listener": place.name, "at": f"{scheme}://{place.address}:{place.port}"})
         notifier.send(READY="1", STATUS=f"serving {len(config.providers.models)} models")
         log.flush()
+        # What was loaded stays: the collector need not look at it again in the middle of requests.
+        gc.collect()
+        gc.freeze()
         watchdog = asyncio.create_task(_keep_alive(notifier))
         await stop.wait()
         notifier.send(STOPPING="1", STATUS="finishing requests")
