@@ -230,8 +230,8 @@ class ClientConnection(asyncio.Protocol):
         if self._refused is None and self._headers.get("expect") and version == "1.1":
             if self._headers["expect"].lower() != "100-continue":
                 self._refused = Refused(417, "expectation_failed", "Expect: 100-continue is all that is known here.")
-            elif self._task is None and self._transport is not None:
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            elif self._task is None:
+                self.put(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """See httptools."""
@@ -260,9 +260,9 @@ class ClientConnection(asyncio.Protocol):
         self._waiting.append((request, self._parser.should_keep_alive()))
         if self._task is None:
             self._next()
-        elif len(self._waiting) >= _MAX_PIPELINED and not self._paused and self._transport is not None:
+        elif len(self._waiting) >= _MAX_PIPELINED and not self._paused and (transport := self._alive()):
             self._paused = True
-            self._transport.pause_reading()
+            transport.pause_reading()
 
     # -- the life of a connection
 
@@ -345,19 +345,25 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._waiting:
             self._next()
-        if self._paused and len(self._waiting) < _MAX_PIPELINED and self._transport is not None:
+        if self._paused and len(self._waiting) < _MAX_PIPELINED and (transport := self._alive()):
             self._paused = False
-            self._transport.resume_reading()
+            transport.resume_reading()
 
     def _close(self, *, linger: bool = False) -> None:
         """Close once all is sent. With `linger` read on for a while: a reset could overtake the answer."""
         self._closing, self._begun = True, self._loop.time()
-        if self._transport is None or self._lost:
+        transport = self._alive()
+        if transport is None:
             return
-        if linger and self._transport.can_write_eof():
-            self._transport.write_eof()
+        if linger and transport.can_write_eof():
+            transport.write_eof()
         else:
-            self._transport.close()
+            transport.close()
+
+    def _alive(self) -> asyncio.Transport | None:
+        """Return the transport if it can still be used: uvloop's raises once it is closing."""
+        transport = self._transport
+        return None if transport is None or self._lost or transport.is_closing() else transport
 
     def _release(self, size: int) -> None:
         self._held -= size
@@ -372,11 +378,13 @@ class ClientConnection(asyncio.Protocol):
 
     def put(self, *data: bytes) -> None:
         """Send bytes."""
-        if self._transport is not None and not self._lost:
-            if len(data) == 1:
-                self._transport.write(data[0])
-            else:
-                self._transport.writelines(data)
+        transport = self._alive()
+        if transport is None:
+            return
+        if len(data) == 1:
+            transport.write(data[0])
+        else:
+            transport.writelines(data)
 
     async def drain(self) -> None:
         """Wait while the client does not read."""

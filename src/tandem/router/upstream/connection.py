@@ -63,10 +63,10 @@ class Connection(asyncio.Protocol):
         self._reusable, self._failed, self.status, self.headers = False, None, 0, {}
         self._asked = True
         self._timer = self._loop.call_at(deadline, self._expire)
-        if self._transport is None or self._lost:
-            self._fail("closed", "the connection was closed before the request was sent")
+        if transport := self._alive():
+            transport.write(request)
         else:
-            self._transport.write(request)
+            self._fail("closed", "the connection was closed before the request was sent")
 
     async def head(self) -> None:
         """Wait for the head of the answer. Raises CallFailed."""
@@ -86,9 +86,9 @@ class Connection(asyncio.Protocol):
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
         self._buffered = 0
-        if self._paused and self._transport is not None and not self._lost:
+        if self._paused and (transport := self._alive()):
             self._paused = False
-            self._transport.resume_reading()
+            transport.resume_reading()
         return data
 
     async def read_all(self, limit: int) -> bytes:
@@ -112,7 +112,8 @@ class Connection(asyncio.Protocol):
             self._timer = None
         fine = self._complete and self._reusable and not (self._parts or self._spoiled or self._lost or self._failed)
         # An answer may come before all of its request was sent: then the rest must not be taken for the next one.
-        if not fine or self._transport is None or self._transport.get_write_buffer_size():
+        transport = self._alive()
+        if not fine or transport is None or transport.get_write_buffer_size():
             self.abort()
             return False
         self._asked = False
@@ -130,8 +131,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         """Tell whether a request can be sent."""
-        transport = self._transport
-        return transport is not None and not (self._lost or self._spoiled or transport.is_closing())
+        return not self._spoiled and self._alive() is not None
 
     # -- what the transport calls
 
@@ -158,9 +158,11 @@ class Connection(asyncio.Protocol):
                 self._fail("garbage", f"the head of the answer is longer than {MAX_HEAD_BYTES} bytes")
         elif self._quiet > MAX_QUIET_BYTES:
             self._fail("garbage", f"more than {MAX_QUIET_BYTES} bytes of the answer are no body")
-        elif self._buffered > HIGH_WATER_BYTES and not (self._paused or self._complete) and self._transport:
+        elif (
+            self._buffered > HIGH_WATER_BYTES and not (self._paused or self._complete) and (transport := self._alive())
+        ):
             self._paused = True
-            self._transport.pause_reading()
+            transport.pause_reading()
         if self._has_head:
             self._wake()
 
@@ -230,6 +232,11 @@ class Connection(asyncio.Protocol):
             self._reusable = self._parser.should_keep_alive() and not self._until_close
 
     # -- within
+
+    def _alive(self) -> asyncio.Transport | None:
+        """Return the transport if it can still be used: uvloop's raises once it is closing."""
+        transport = self._transport
+        return None if transport is None or self._lost or transport.is_closing() else transport
 
     async def _wait(self) -> None:
         self._waiter = self._loop.create_future()
