@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tandem.router.routing.fetch import Fetch
 
 #: For one request with the model of this router. It waits behind others.
-LOCAL_TIMEOUT_SEC = 2.0
+LOCAL_TIMEOUT_SEC = 5.0
 #: An endpoint that does not answer must not keep the router from starting.
 START_WAIT_SEC = 5.0
 

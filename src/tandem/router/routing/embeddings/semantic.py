@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 #: Requests that wait for their embedding; more are told that it is busy.
-MAX_WAITING = 64
+MAX_WAITING = 256
 #: Scores that are kept, by a hash of the text: no text is.
 MAX_CACHED = 4096
 FIRST_PAUSE_SEC = 1.0
