@@ -32,7 +32,7 @@ MAX_CACHED = 4096
 FIRST_PAUSE_SEC = 1.0
 LAST_PAUSE_SEC = 30.0
 #: Vectors of the same text differ by rounding.
-_DIGITS = 5
+_DIGITS = 4
 
 
 class Bank:

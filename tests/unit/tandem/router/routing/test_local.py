@@ -89,6 +89,41 @@ def test_the_event_loop_goes_on_meanwhile(model):
     assert asyncio.run(main()) > 10
 
 
+def test_together_is_like_one_by_one(model):
+    texts = ["password", "I forgot my password and cannot log in", "x " * 90, "", "recipe for chocolate cake"] * 4
+    alone = np.concatenate([model.embed([text]) for text in texts])
+    assert np.allclose(model.embed(texts), alone, atol=1e-4)
+
+    async def main():
+        embedder = LocalEmbedder(model, 60)
+        waiting = [asyncio.create_task(embedder.embed([text])) for text in texts]
+        await asyncio.sleep(0)
+        waiting[3].cancel()
+        rows = await asyncio.gather(*waiting, return_exceptions=True)
+        await embedder.close()
+        return rows
+
+    rows = asyncio.run(main())
+    assert isinstance(rows.pop(3), asyncio.CancelledError)
+    assert np.allclose(np.concatenate(rows), np.delete(alone, 3, axis=0), atol=1e-4)
+
+
+def test_what_breaks_in_the_thread_is_told_to_who_waits():
+    class Broken:
+        def embed(self, texts):
+            raise RuntimeError("broken")
+
+    async def main():
+        embedder = LocalEmbedder(Broken(), 60)
+        results = await asyncio.gather(*(embedder.embed(["x"]) for _ in range(3)), return_exceptions=True)
+        await embedder.close()
+        return results
+
+    results = asyncio.run(main())
+    assert [type(result) for result in results] == [EmbeddingFailed] * 3
+    assert "broken" in str(results[0])
+
+
 def test_a_model_that_takes_too_long():
     release = threading.Event()
 
