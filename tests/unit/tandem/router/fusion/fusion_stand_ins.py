@@ -105,6 +105,17 @@ class Seen:
     streamed: bool
     ended: str | None = None
     ended_at: float | None = None
+    says: object = None
+
+    @property
+    def most_tokens(self):
+        """Return what it may have used: what was counted, or all that was possible where nobody knows."""
+        says = self.says
+        if says.status != 200 or (says.fails and says.fails.failure in ("connect", "status", "busy")):
+            return 0, 0
+        if self.ended == "done" and says.usage:
+            return says.prompt, says.completion
+        return of_request(self.call.body), self.call.body["max_completion_tokens"]
 
     @property
     def prompt(self):
@@ -141,6 +152,7 @@ class Script:
             most = call.body.get("max_completion_tokens", 10**6)
             found = replace(found, prompt=of_request(call.body), completion=most)
         seen = Seen(call, stage, asyncio.get_running_loop().time(), streamed)
+        seen.says = found
         self.seen.append(seen)
         return found, seen
 

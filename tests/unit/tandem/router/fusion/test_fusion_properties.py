@@ -15,7 +15,7 @@ from tandem.router.fusion.build import build_fuse
 from tandem.router.fusion.ledger import Ledger, OverBudget, Price
 from tandem.router.fusion.plan import LEAST_TOKENS, RETOLD, Prompts, Share, plan_all
 from tandem.router.fusion.quorum import Panel
-from tandem.router.fusion.tokens import of_request, of_text
+from tandem.router.fusion.tokens import of_text
 
 COSTS = st.fractions(0, 5, max_denominator=100)
 
@@ -180,7 +180,6 @@ SAYS = st.builds(
     breaks_after=st.sampled_from([None, None, 0, 1]),
     hangs_after=st.sampled_from([None, None, 0, 2]),
     error_after=st.sampled_from([None, None, None, 1]),
-    slow_to_close=st.sampled_from([0.0, 0.0, 2.0]),
     greedy=st.booleans(),
 )
 LOADS = st.builds(
@@ -215,6 +214,9 @@ def situations(draw):
     keep = {name: value for name, value in fusion.items() if value is not None}
     limits = {name: value for name, value in limits.items() if value is not None}
     says = {name: draw(SAYS) for name in (*members, "spare")}
+    for name in members:
+        # Nobody waits for a member that is cancelled.
+        says[name].slow_to_close = draw(st.sampled_from([0.0, 2.0]))
     for stage in ("judge", "synthesis"):
         says["judge", stage] = draw(st.one_of(SAYS, st.just(Says(ANALYSIS, greedy=True))))
     loads = draw(st.dictionaries(st.sampled_from(members), LOADS))
@@ -236,15 +238,16 @@ def check(upstream, limits, requests, *, left):
     if "max_upstream_calls" in limits:
         assert sent <= limits["max_upstream_calls"]
     if "max_cost" in limits:
-        # At worst everything that was sent took all it could.
-        bodies = [seen.call.body for seen in upstream.seen]
-        at_worst = sum(Fraction(of_request(body) + 10 * body["max_completion_tokens"], 10**6) for body in bodies)
+        most = sum(
+            Fraction(prompt + 10 * completion, 10**6)
+            for prompt, completion in (seen.most_tokens for seen in upstream.seen)
+        )
         booked = sum(Fraction(str(call.cost)) for call in record.calls if call.cost is not None)
-        assert booked <= Fraction(str(limits["max_cost"])) + Fraction(1, 10**12)
-        assert booked <= at_worst + Fraction(1, 10**12)
+        assert most <= booked + Fraction(1, 10**9)
+        assert booked <= Fraction(str(limits["max_cost"])) + Fraction(1, 10**9)
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(situation=situations(), stream=st.booleans())
 def test_everything_is_answered_or_refused_within_its_budget(situation, stream):
     upstream, configuration, limits = situation
@@ -266,7 +269,7 @@ def test_everything_is_answered_or_refused_within_its_budget(situation, stream):
         assert told.at == [] or told.at[-1] <= limits["max_wall_seconds"] + 1e-6
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(situation=situations(), stream=st.booleans(), leaves=st.sampled_from([0.0, 0.5, 1.0, 1.2, 2.0, 3.3, 6.0]))
 def test_a_client_that_leaves_leaves_nothing(situation, stream, leaves):
     upstream, configuration, limits = situation
