@@ -76,7 +76,7 @@ def _repair(text: str) -> str:
         parts.append(_STRAY_COMMA.sub("", text[end : match.start()]))
         parts.append(_ESCAPE.sub(lambda escape: escape[0] if escape[1] else r"\\", match[0]))
         end = match.end()
-    return _STRAY_COMMA.sub("", "".join((*parts, text[end:])))
+    return "".join((*parts, _STRAY_COMMA.sub("", text[end:])))
 
 
 def _closed(text: str) -> str:
