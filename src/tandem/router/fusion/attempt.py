@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: What a backend says about an error is told in this length, and about its keys not at all.
 _MAX_ERROR_CHARS, _MAX_ERROR_BYTES = 300, 65536
+#: Of a stream: how long it may go on where nothing limits it but the client's patience.
+_LONGEST_SEC = 86_400.0
 _SECRET_STATUS = (401, 403)
 
 
@@ -105,7 +107,7 @@ class Attempt:
         answer: Answer | None = None
         try:
             async with asyncio.timeout(self._time_left(until)) as limit:
-                answer = await self.setup.upstream.call(self._send(body, limit, until))
+                answer = await self.setup.upstream.call(self._send(body, until, limit.when()))
         except TimeoutError:
             raise self._late(until) from None
         except CallFailed as failed:
@@ -132,7 +134,7 @@ class Attempt:
         """
         try:
             async with asyncio.timeout(self._time_left(until)) as limit:
-                async with self.setup.upstream.stream(self._send(body, limit, until)) as answer:
+                async with self.setup.upstream.stream(self._send(body, until, until.at)) as answer:
                     self.record.backend = answer.backend
                     await self._check_head(answer)
                     async for data in sse.events(answer.chunks(), self.setup.max_response_bytes):
@@ -156,8 +158,8 @@ class Attempt:
             raise
         self.record.finish_reason = assembly.finish_reason
 
-    def _send(self, body: Mapping[str, object], limit: asyncio.Timeout, until: Until) -> Call:
-        """Return the call, which counts as sent from now on."""
+    def _send(self, body: Mapping[str, object], until: Until, ends_at: float | None) -> Call:
+        """Return the call, which counts as sent from now on. The upstream's timeout is for the whole of an answer."""
         loop = asyncio.get_running_loop()
         try:
             if until.at is not None and loop.time() >= until.at:
@@ -168,11 +170,10 @@ class Attempt:
             raise CallFailed("busy", str(over)) from None
         self._began = loop.time()
         self.record.started_sec = self._began - self.setup.began
-        when = limit.when()
         return Call(
             model=self.record.model,
             body=body,
-            timeout_sec=self.setup.call_timeout_sec if when is None else max(when - self._began, 0.001),
+            timeout_sec=_LONGEST_SEC if ends_at is None else max(ends_at - self._began, 0.001),
             headers=OUTGOING,
         )
 

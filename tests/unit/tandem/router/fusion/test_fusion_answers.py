@@ -298,6 +298,7 @@ def test_a_slow_client_slows_down_its_stream_and_times_nothing_out():
     assert len(told.pieces) == 212
     assert told.degraded == []
     assert upstream.seen[-1].ended_at > 100
+    assert [seen.call.timeout_sec for seen in upstream.seen] == [3, 3, 3, 86400]
 
 
 @pytest.mark.parametrize("stream", [False, True])
