@@ -154,6 +154,8 @@ class Entrance:
             await answers.refuse(messages.refusal(failure), job.reply, job.outcome)
         except Refused as refused:
             job.outcome.failure = refused.code
+            if refused.record is not None:
+                job.outcome.more["fusion"] = refused.record
             await answers.refuse(refused, job.reply, job.outcome)
 
     def _body(self, request: Request) -> dict[str, object]:
