@@ -226,14 +226,9 @@ def test_a_synthesis_that_never_begins_ends_with_the_best_answer(stream):
 
 def test_nothing_is_sent_when_the_time_is_over():
     upstream = panel()
-    upstream.says["judge", "judge"] = Says(ANY, after=1.0)
-    told = ask(upstream, config({"analysis_mode": "separate"}, {"max_wall_seconds": 10}), stream=False)
-    assert told.content
-    upstream = panel(b=Says("late", after=5.9))
-    upstream.says["judge", "judge"] = Says(after=NEVER)
-    upstream.says["judge", "synthesis"] = Says("x", after=1.9)
-    told = ask(upstream, config(limits={"max_wall_seconds": 10}))
-    assert told.ended_at == pytest.approx(8 + 1.9)
-
-
-ANY = '{"consensus": []}'
+    upstream.says["judge", "judge"] = Says(after=NEVER, slow_to_close=3.0)
+    told = ask(upstream, config(limits=WALL))
+    assert [seen.stage for seen in upstream.seen] == ["panel", "panel", "judge"]
+    assert told.outcomes[-1] == ("synthesis", "judge", "budget")
+    assert told.content == "the sky is blue"
+    assert told.finished.record["upstream_calls"] == 3

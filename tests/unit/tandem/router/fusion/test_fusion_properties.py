@@ -107,6 +107,7 @@ def test_a_plan_can_be_paid_and_is_the_longest(money, prompts, members, stages, 
     assert sum(cost for _, cost in (*plan.members, *plan.stages)) <= money
     assert number == len(members) or cost(number + 1, LEAST_TOKENS) > money
     cap = max(length for length, _ in (*plan.members, *plan.stages))
+    assert sum(cost for _, cost in (*plan.members, *plan.stages)) == cost(number, cap)
     if any(length < share.wanted for (length, _), share in zip(plan.members, members, strict=False)):
         assert cost(number, cap + 1) > money
         assert cap >= LEAST_TOKENS
