@@ -29,6 +29,7 @@ def serve_settings(
     model_directory: str,
     group_port: int,
     master_port: int,
+    drain_timeout_sec: int,
 ) -> dict[str, Any]:
     """Return what ``vllm serve --config`` reads for this engine on this node."""
     return settings.serve_settings(
@@ -37,6 +38,7 @@ def serve_settings(
         addresses=_addresses(engine, links, link),
         model_directory=model_directory,
         ports=_ports(engine, engines, group_port, master_port),
+        drain_timeout_sec=drain_timeout_sec,
     )
 
 

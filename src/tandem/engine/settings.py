@@ -27,6 +27,9 @@ OPTIONS = (
 #: What the unit of a rank runs that Ray starts: nothing. It still checks the weights and ties the node to the group.
 PLACEHOLDER = ("/usr/bin/sleep", "infinity")
 
+#: What vLLM may take to end after its last request.
+TEARDOWN_SEC = 20
+
 
 @dataclass(frozen=True)
 class Ports:
@@ -42,7 +45,13 @@ def engines_on(engines: Sequence[Mapping[str, Any]], node: str) -> list[Mapping[
 
 
 def serve_settings(
-    engine: Mapping[str, Any], node: str, *, addresses: Mapping[str, str], model_directory: str, ports: Ports
+    engine: Mapping[str, Any],
+    node: str,
+    *,
+    addresses: Mapping[str, str],
+    model_directory: str,
+    ports: Ports,
+    drain_timeout_sec: int,
 ) -> dict[str, Any]:
     """Content of ``serve.yaml``, which ``vllm serve --config`` reads on ``node``.
 
@@ -52,6 +61,8 @@ def serve_settings(
         addresses: address on the link of every node of the engine.
         model_directory: where the verified weights lie on the node.
         ports: what the ranks agreed on.
+        drain_timeout_sec: how long requests that are under way may take when the engine is asked to stop; 0 for vLLM
+            before 0.18, which ends them at once.
 
     Returns:
         Keys in the order in which a reader wants them: what is served, where, how it is split, limits, extras.
@@ -68,6 +79,8 @@ def serve_settings(
             # The supervisor asks these every few seconds.
             "disable-access-log-for-endpoints": "/health,/metrics",
         }
+        if drain_timeout_sec:
+            settings["shutdown-timeout"] = drain_timeout_sec
     settings |= {
         "tensor-parallel-size": engine.get("tensor_parallel_size", 1),
         "pipeline-parallel-size": engine.get("pipeline_parallel_size", 1),
@@ -99,6 +112,7 @@ def rank_settings(
     supervision: Mapping[str, int],
     weights: Mapping[str, str],
     fabric: Mapping[str, str],
+    drain_timeout_sec: int,
 ) -> dict[str, Any]:
     """Content of ``rank.json``, which ``tandem rank serve`` reads on ``node`` (see ``tandem.rank.config``).
 
@@ -112,6 +126,7 @@ def rank_settings(
         weights: ``directory`` and ``manifest`` of the model on the node.
         fabric: ``directory`` of the fabric gate's verdicts on the node, and the ``link`` of the ranks. Engines of one
             node need no fabric.
+        drain_timeout_sec: as in serve.yaml. Rank 0, which has the requests, gets that much longer to end.
 
     """
     nodes = list(engine["nodes"])
@@ -125,7 +140,8 @@ def rank_settings(
         "port": engine["port"],
         "model": engine["served_model_name"],
     }
-    return {
+    stop = {"stop_grace_sec": drain_timeout_sec + TEARDOWN_SEC} if rank == 0 and drain_timeout_sec else {}
+    document = {
         "engine": engine["name"],
         "rank": rank,
         "ranks": [{"node": name, "address": addresses[name]} for name in nodes],
@@ -143,4 +159,5 @@ def rank_settings(
             "start_timeout_sec": supervision["start_timeout_sec"],
         },
         "weights": dict(weights),
-    } | ({"fabric": dict(fabric)} if len(nodes) > 1 else {})
+    }
+    return document | stop | ({"fabric": dict(fabric)} if len(nodes) > 1 else {})

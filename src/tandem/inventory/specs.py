@@ -33,7 +33,7 @@ UNITS = {
     "port": "a TCP port",
 }
 POSITIVE = re.compile(r"_(bytes|gib|sec|msec|s|ms|size|len|tokens|seqs|limit|max|per_node|threshold)$|port$|^plan_")
-MAY_BE_ZERO = re.compile(r"reserve_bytes$")
+MAY_BE_ZERO = re.compile(r"(reserve_bytes|drain_timeout_sec)$")
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 

@@ -118,6 +118,12 @@ async def _generation(supervisor: Supervisor, api: Api, api_key: str, leader: Le
             # Before our own rank is killed, so that all ranks end at the same time.
             await leader.close(reason)
         raise GenerationError(reason)
+    except asyncio.CancelledError:
+        # Asked to stop. Requests that are under way may end, and that takes all ranks: the others are let go after ours.
+        ends["engine"].cancel()
+        ends["child"].cancel()
+        await asyncio.gather(ends["child"], return_exceptions=True)
+        raise
     finally:
         if leader is not None:
             await leader.close(f"{node} is stopping the engine")

@@ -83,7 +83,7 @@ class Supervisor:
         """Tell systemd that the unit goes down because it was asked to."""
         self.grace_sec = self.config.stop_grace_sec
         self._notifier.send(STOPPING="1")
-        self.report(State.STOPPING, "stopping: asked to")
+        self.report(State.STOPPING, f"stopping: asked to; up to {self.grace_sec:g} s for what is under way")
 
     async def keep_alive(self) -> None:
         """Feed the watchdog from this very loop, and ask for more time as long as the start goes on."""

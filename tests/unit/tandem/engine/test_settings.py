@@ -26,11 +26,18 @@ def engine(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def serve(node: str, **changes: Any) -> dict[str, Any]:
-    return serve_settings(engine(**changes), node, addresses=ADDRESSES, model_directory="/m", ports=PORTS)
+def serve(node: str, *, drain_timeout_sec: int = 30, **changes: Any) -> dict[str, Any]:
+    return serve_settings(
+        engine(**changes),
+        node,
+        addresses=ADDRESSES,
+        model_directory="/m",
+        ports=PORTS,
+        drain_timeout_sec=drain_timeout_sec,
+    )
 
 
-def rank(node: str, **changes: Any) -> dict[str, Any]:
+def rank(node: str, *, drain_timeout_sec: int = 30, **changes: Any) -> dict[str, Any]:
     return rank_settings(
         engine(**changes),
         node,
@@ -40,7 +47,20 @@ def rank(node: str, **changes: Any) -> dict[str, Any]:
         supervision=SUPERVISION,
         weights={},
         fabric={"directory": "/var/lib/tandem/fabric", "link": "link0"},
+        drain_timeout_sec=drain_timeout_sec,
     )
+
+
+def test_requests_under_way_get_time_where_they_are() -> None:
+    assert serve("node1")["shutdown-timeout"] == 30
+    assert rank("node1")["stop_grace_sec"] == 50
+    assert "shutdown-timeout" not in serve("node2")
+    assert "stop_grace_sec" not in rank("node2")
+
+
+def test_a_vllm_that_cannot_drain_is_not_asked_to() -> None:
+    assert "shutdown-timeout" not in serve("node1", drain_timeout_sec=0)
+    assert "stop_grace_sec" not in rank("node1", drain_timeout_sec=0)
 
 
 def test_ray_is_the_default_and_needs_no_rendezvous() -> None:

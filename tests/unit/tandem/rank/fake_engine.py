@@ -2,7 +2,7 @@
 
 Usage: fake_engine.py CONTROL [PORT]; without a port it is a headless rank and only waits.
 Control: start_after_sec, health (status), token (answer completions), counters (advance at every look), exit (status),
-ignore_term, stray (leave a process of a session of its own behind).
+ignore_term, drain (end by SIGTERM only when `drained`), stray (leave a process of a session of its own behind).
 """
 
 import json
@@ -61,9 +61,18 @@ class Server(socketserver.ThreadingTCPServer):
         """A supervisor that gave up a probe is no news."""
 
 
+def drain(*_: Any) -> None:
+    CONTROL.with_suffix(".draining").touch()
+    while not control().get("drained"):
+        time.sleep(0.05)
+    os._exit(0)
+
+
 def main() -> None:
     if control().get("ignore_term"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if control().get("drain"):
+        signal.signal(signal.SIGTERM, drain)
     if control().get("stray"):
         stray = subprocess.Popen(["sleep", "60"], start_new_session=True)
         CONTROL.with_suffix(".stray").write_text(str(stray.pid))

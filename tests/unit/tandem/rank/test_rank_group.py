@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,23 @@ def test_any_start_order_and_a_clean_stop(units: MakeUnits, first: int) -> None:
     follower.wait_told("last time: node1 is stopping the engine")
     follower.signal(signal.SIGTERM)
     assert follower.wait_exit() == 0
+
+
+def test_all_ranks_stay_until_the_last_request_has_ended(units: MakeUnits) -> None:
+    leader, follower = units(2, change=lambda _, document: document.update(stop_grace_sec=30))
+    leader.control(drain=True)
+    engines = up(leader, follower)
+    leader.signal(signal.SIGTERM)
+    wait_until((leader.directory / "control.draining").exists, "vLLM was asked to end")
+    # Longer than a follower waits for a leader that is silent.
+    time.sleep(2)
+    assert all(alive(engine) for engine in engines)
+    assert leader.told("STOPPING=1")
+    leader.control(drain=True, drained=True)
+    assert leader.wait_exit() == 0
+    for engine in engines:
+        gone(engine)
+    follower.wait_told("last time: node1 is stopping the engine")
 
 
 def test_a_dead_rank_ends_the_generation_and_the_group_comes_back(units: MakeUnits) -> None:
