@@ -76,6 +76,7 @@ class FilterModule:
         return {
             "tandem_addresses_on": addresses_on,
             "tandem_engines_on": settings.engines_on,
+            "tandem_engine_names_on": settings.engine_names_on,
             "tandem_placement_problems": placement.placement_problems,
             "tandem_serve_settings": serve_settings,
             "tandem_rank_settings": rank_settings,

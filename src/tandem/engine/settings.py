@@ -44,6 +44,11 @@ def engines_on(engines: Sequence[Mapping[str, Any]], node: str) -> list[Mapping[
     return [engine for engine in engines if node in engine["nodes"]]
 
 
+def engine_names_on(node: str, engines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the engines that have a rank on ``node``."""
+    return [engine["name"] for engine in engines_on(engines, node)]
+
+
 def serve_settings(
     engine: Mapping[str, Any],
     node: str,

@@ -27,6 +27,7 @@ PLAYBOOK_OPTIONS: dict[str, Option] = {
             "imports": {"type": "list", "elements": "str", "default": [], "description": "Modules to import once."},
         },
     },
+    "tandem_reboot_allowed": {"type": "bool", "description": "Consent to reboot nodes that need it, one at a time."},
     "plan_gpu_memory_gib": {"type": "float", "description": "Memory that one GPU of the node has for an engine."},
     "plan_memory_bandwidth_gb_per_s": {"type": "float", "description": "What one GPU's memory reads."},
     "plan_gpus": {"type": "int", "description": "GPUs of the node."},

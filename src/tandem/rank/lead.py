@@ -119,7 +119,7 @@ async def _generation(supervisor: Supervisor, api: Api, api_key: str, leader: Le
             await leader.close(reason)
         raise GenerationError(reason)
     except asyncio.CancelledError:
-        # Asked to stop. Requests that are under way may end, and that takes all ranks: the others are let go after ours.
+        # Asked to stop. Requests that are under way may end, which takes all ranks: the others are let go after ours.
         ends["engine"].cancel()
         ends["child"].cancel()
         await asyncio.gather(ends["child"], return_exceptions=True)
