@@ -23,6 +23,7 @@ class Play:
     changed: tuple[str, ...]
     failed: tuple[str, ...]
     output: str
+    said: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return what a failed assertion should show."""
@@ -68,4 +69,9 @@ def play(
         tuple(name for name, result in results if result.get("changed")),
         tuple(name for name, _ in failures),
         "\n".join(f"{name}: {message}" for name, result in failures for message in _messages(result)) + done.stderr,
+        tuple(
+            str(result["msg"])
+            for _, result in results
+            if result.get("action") == "ansible.builtin.debug" and "msg" in result
+        ),
     )
