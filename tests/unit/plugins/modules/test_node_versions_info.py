@@ -13,6 +13,7 @@ from plugins.modules import node_versions_info
 
 RunModule = Callable[..., dict[str, Any]]
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "network"
+NO_DEVLINK = FIXTURES / "devlink-no_device.txt"
 IMAGE = "docker.io/rocm/vllm@sha256:" + "0" * 64
 
 
@@ -111,7 +112,7 @@ def test_a_driver_without_devlink_is_no_fault(
     tools("ethtool", f"""case "$1" in
       -a) /bin/cat {FIXTURES}/ethtool-not_supported.txt >&2; exit 1;;
       -i) exec /bin/cat {FIXTURES}/driver-e1000e.txt;; esac""")  # fmt: skip
-    tools("devlink", f"/bin/cat {FIXTURES}/devlink-no_device.txt >&2; exit 1")
+    tools("devlink", f"/bin/cat {NO_DEVLINK} >&2; exit 1")
     tools("rpm", "exit 2")
     tools("podman", "exit 125")
     result = run(run_module, node, links={"link0": "eth1"})
