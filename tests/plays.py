@@ -69,9 +69,5 @@ def play(
         tuple(name for name, result in results if result.get("changed")),
         tuple(name for name, _ in failures),
         "\n".join(f"{name}: {message}" for name, result in failures for message in _messages(result)) + done.stderr,
-        tuple(
-            str(result["msg"])
-            for _, result in results
-            if result.get("action") == "ansible.builtin.debug" and "msg" in result
-        ),
+        tuple(str(result["msg"]) for _, result in results if not result.get("failed") and "msg" in result),
     )

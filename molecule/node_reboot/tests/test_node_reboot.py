@@ -45,10 +45,10 @@ def ask(*nodes):
         ssh(node, "touch /run/molecule-asks")
 
 
-def run(*arguments, **variables):
+def run(*arguments, playbook="molecule/node_reboot/converge.yml", **variables):
     engines = yaml.safe_load((ROOT / "molecule/node_reboot/vars/engines.yml").read_text())
     return plays.play(
-        "inventories/lab", "-i", "molecule/shared/inventory", "molecule/node_reboot/converge.yml", *arguments,
+        "inventories/lab", "-i", "molecule/shared/inventory", playbook, *arguments,
         variables={"node_reboot_settle_timeout_sec": 40} | engines | variables,
         environment={"ANSIBLE_CACHE_PLUGIN": "memory", "MOLECULE_PROJECT_DIRECTORY": str(ROOT)},
         timeout_sec=200,
@@ -143,3 +143,32 @@ def test_a_node_that_does_not_come_back_stops_the_run_and_the_next_run_goes_on_f
     assert boots()["node1"] == between["node1"]
     assert boots()["node2"] > before["node2"]
     assert "done" in complete("node1", 8000, "both", "x")
+
+
+def compare(**variables):
+    return run(playbook="playbooks/equality.yml", **variables)
+
+
+def test_equal_nodes_pass_and_an_exception_that_is_not_needed_is_told():
+    for node in NODES:
+        ssh(node, "mkdir -p /opt/tandem/engine/aaaaaaaaaaaa && ln -sfn aaaaaaaaaaaa /opt/tandem/engine/current")
+    done = compare(node_equality_allowed=[{"name": "link0 MTU", "reason": "none"}])
+    assert done.returncode == 0, done
+    said = "".join(done.said)
+    assert "equal on node1, node2, none differs" in said
+    assert "nothing named 'link0 MTU' differs; take the entry out" in said
+
+
+def test_differences_are_a_table_and_end_the_run_unless_they_are_allowed():
+    ssh("node2", "ip link set eth1 mtu 1500; ln -sfn bbbbbbbbbbbb /opt/tandem/engine/current")
+    done = compare()
+    assert done.returncode != 0
+    assert "link0 MTU       9000          1500          must be equal" in done.output
+    assert "runtime engine  aaaaaaaaaaaa  bbbbbbbbbbbb  must be equal" in done.output
+    reasons = [
+        {"name": "link0 MTU", "reason": "a test"},
+        {"name": "runtime *", "nodes": ["node2"], "reason": "another"},
+    ]
+    done = compare(node_equality_allowed=reasons)
+    assert done.returncode == 0, done
+    assert "allowed: another" in "".join(done.said)
