@@ -103,9 +103,11 @@ class Versions:
     def _runtimes(self) -> dict[str, str]:
         """The release of each program that its ``current`` link names."""
         found = {}
-        for link in sorted((self._root / "opt/tandem").glob("*/current")):
+        for directory in sorted((self._root / "opt/tandem").glob("*")):
+            link = directory / "current"
+            # Also one that leads nowhere, which a pattern would pass over.
             if link.is_symlink():
-                found[link.parent.name] = Path(link.readlink()).name
+                found[directory.name] = Path(link.readlink()).name
         return found
 
     def _images(self) -> dict[str, str | None]:

@@ -57,6 +57,8 @@ def node(tmp_path: Path) -> Path:
         (root / "opt/tandem" / app / "0123456789ab").mkdir(parents=True)
         (root / "opt/tandem" / app / "current").symlink_to("0123456789ab")
     (root / "opt/tandem/uv").mkdir()
+    (root / "opt/tandem/gone").mkdir()
+    (root / "opt/tandem/gone/current").symlink_to("ffffffffffff")
     return root
 
 
@@ -94,7 +96,7 @@ def test_everything_of_a_node(run_module: RunModule, tools: Callable[[str, str],
         "distribution": "fedora 43",
         "packages": {"linux-firmware": "20260410-1.fc43"},
         "kernel_arguments": {"iommu": "pt", "ttm.pages_limit": "31457280"},
-        "runtimes": {"engine": "0123456789ab", "tandem": "0123456789ab"},
+        "runtimes": {"engine": "0123456789ab", "gone": "ffffffffffff", "tandem": "0123456789ab"},
         "images": {"qwen": "9f3b1c"},
     }
     assert link["firmware_components"].pop("fw.bundle_id") == "0x8002053d"
@@ -128,5 +130,5 @@ def test_a_bare_node_tells_what_it_can(run_module: RunModule, tools: Callable[[s
     result = run(run_module, node, links={"link0": "veth0"})
     assert result["versions"]["packages"] is None
     assert result["versions"]["links"]["link0"]["card"] is None
-    assert result["versions"]["runtimes"].keys() == {"engine", "tandem"}
+    assert result["versions"]["runtimes"].keys() == {"engine", "gone", "tandem"}
     assert "ethtool is not installed" in str(result["warnings"])
