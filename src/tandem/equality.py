@@ -181,4 +181,4 @@ def _needless(rows: Sequence[Row], allowed: Sequence[Mapping[str, Any]]) -> list
 
 
 def _short(value: str) -> str:
-    return value if len(value) <= _LONGEST_VALUE else value[: _LONGEST_VALUE - 1] + "…"
+    return value if len(value) <= _LONGEST_VALUE else value[: _LONGEST_VALUE - 3] + "..."

@@ -200,3 +200,9 @@ def test_equal_means_one_value_on_however_many_nodes(kernels: list[str]) -> None
     versions = {name: copy.deepcopy(facts()) | {"kernel": kernel} for name, kernel in zip(names, kernels, strict=True)}
     rows = [row for row in compare(versions, [], [{"name": "e", "nodes": names}]) if row.name == "kernel"]
     assert [row.equal for row in rows] == [len(set(kernels)) == 1]
+
+
+def test_a_long_value_is_cut() -> None:
+    versions = cluster(node2=lambda f: f.update(kernel="6.19" + "x" * 80))
+    kernel = next(line for line in report(versions, LINKS, ENGINES)["lines"] if line.startswith("kernel"))
+    assert f"6.19{'x' * 37}...  should be equal" in kernel
