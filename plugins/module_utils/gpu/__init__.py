@@ -1,0 +1,1 @@
+"""AMD GPUs: what the kernel and ROCm's tools say of them."""
