@@ -9,7 +9,7 @@ import yaml
 from ansible.errors import AnsibleUndefinedVariable
 
 from tandem.inventory.check import find_problems, format_problems, read_cluster
-from tandem.inventory.description import Description
+from tandem.inventory.description import Description, LockFile
 from tandem.inventory.models import read_source, source_bytes
 from tandem.inventory.ports import find_taken_ports, ports_of
 from tandem.inventory.problems import Problem
@@ -59,10 +59,23 @@ def _describe(
             engines, models = own["vllm_engine_engines"], own.get("model_weights_models")
             own["vllm_engine_engines"] = filled_engines(engines, models, variables)
     models = next(iter(variables.values()), {}).get("model_weights_models")
-    sources = [entry.get("source") for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
-    paths = [source["path"] for source in sources if isinstance(source, dict) and isinstance(source.get("path"), str)]
-    description = Description(variables, dict(groups), specs, {path: read_source(path) for path in paths})
-    return description, problems
+    entries = [entry.get("source") for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
+    paths = [source["path"] for source in entries if isinstance(source, dict) and isinstance(source.get("path"), str)]
+    sources = {path: read_source(path) for path in paths}
+    return Description(variables, dict(groups), specs, sources, _read_locks(variables)), problems
+
+
+def _read_locks(variables: Mapping[str, Mapping[str, Any]]) -> dict[str, LockFile]:
+    """Read the lock of each node's runtime."""
+    runtimes = [own.get("tandem_runtime") for own in variables.values()]
+    locks: dict[str, LockFile] = {}
+    for path in {runtime.get("lock") for runtime in runtimes if isinstance(runtime, dict)}:
+        if isinstance(path, str):
+            try:
+                locks[path] = LockFile(Path(path).read_text(encoding="utf-8", errors="replace"))
+            except OSError as error:
+                locks[path] = LockFile(fault=str(error.strerror))
+    return locks
 
 
 def problems(

@@ -42,7 +42,7 @@ class Lock:
     installed_bytes: int = 0
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield each requirement with the number of its first line: comments dropped, continued lines joined."""
     start, parts = 0, list[str]()
     for number, raw in enumerate(text.splitlines(), start=1):
@@ -61,7 +61,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 def parse_pins(text: str, origin: str) -> tuple[Requirement, ...]:
     """Parse a requirements file that holds nothing but `name==version`, with or without sha256 hashes."""
     found: dict[str, Requirement] = {}
-    for number, line in _logical_lines(text):
+    for number, line in logical_lines(text):
         pin, *options = line.split()
         match = _PIN.fullmatch(pin)
         hashes = [_HASH.fullmatch(option) for option in options]

@@ -11,6 +11,7 @@ from tandem.inventory.links import find_link_problems
 from tandem.inventory.models import find_model_problems
 from tandem.inventory.ports import find_port_problems
 from tandem.inventory.problems import Problem, join_words
+from tandem.inventory.rocm import find_rocm_problems
 from tandem.inventory.specs import conform, describe
 from tandem.inventory.variables import (
     CLUSTER_WIDE,
@@ -42,6 +43,7 @@ def find_problems(description: Description) -> list[Problem]:
     problems += find_engine_problems(cluster)
     problems += find_port_problems(cluster)
     problems += find_environment_problems(description)
+    problems += find_rocm_problems(description)
     return list(dict.fromkeys(problems))
 
 

@@ -20,17 +20,26 @@ class Source:
 
 
 @dataclass(frozen=True)
+class LockFile:
+    """What a lock file on the control node holds, or why it cannot be read."""
+
+    text: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class Description:
     """A cluster as the inventory describes it.
 
     ``variables`` maps a host to its variables, ``specs`` a role to its options, ``sources`` the path of a model to what
-    lies there.
+    lies there, ``locks`` the path of a lock to the same.
     """
 
     variables: Mapping[str, Mapping[str, Any]]
     groups: Mapping[str, Sequence[str]]
     specs: Mapping[str, Mapping[str, Option]]
     sources: Mapping[str, Source] = field(default_factory=dict)
+    locks: Mapping[str, LockFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

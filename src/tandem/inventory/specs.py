@@ -24,6 +24,7 @@ UNITS = {
     "_s": "seconds",
     "_usec": "microseconds",
     "_gib": "GiB",
+    "_mib": "MiB",
     "_gb_per_s": "GB/s",
     "_gbit_per_s": "Gb/s",
     "_msec": "milliseconds",
@@ -32,7 +33,7 @@ UNITS = {
     "_tokens": "tokens",
     "port": "a TCP port",
 }
-POSITIVE = re.compile(r"_(bytes|gib|sec|msec|s|ms|size|len|tokens|seqs|limit|max|per_node|threshold)$|port$|^plan_")
+POSITIVE = re.compile(r"_(bytes|gib|mib|sec|msec|s|ms|size|len|tokens|seqs|limit|max|per_node|threshold)$|port$|^plan_")
 MAY_BE_ZERO = re.compile(r"(reserve_bytes|drain_timeout_sec)$")
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from plugins.filter.inventory import read_specs
-from tandem.inventory.description import Description, Source
+from tandem.inventory.description import Description, LockFile, Source
 
 ROOT = Path(__file__).parents[4]
 GOOD = yaml.safe_load((ROOT / "tests/fixtures/inventory/two_nodes.yml").read_text())
@@ -31,6 +31,7 @@ class Draft:
         self.variables: dict[str, Any] = good["variables"]
         self.host_variables: dict[str, dict[str, Any]] = {"node1": {}, "node2": {}}
         self.sources = {"/models/small": Source(config=dict(SMALL))}
+        self.locks: dict[str, LockFile] = {}
 
     @property
     def links(self) -> Any:
@@ -54,7 +55,7 @@ class Draft:
 
     def finish(self) -> Description:
         variables = {host: {**self.variables, **own} for host, own in self.host_variables.items()}
-        return Description(variables, self.groups, SPECS, self.sources)
+        return Description(variables, self.groups, SPECS, self.sources, self.locks)
 
 
 @pytest.fixture
