@@ -1,0 +1,1 @@
+"""Several configuration files at once."""

@@ -1,0 +1,1 @@
+"""The zone of firewalld that everything but links falls into."""
