@@ -44,7 +44,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-changed_files:
+written_files:
   description: Files that were written or removed, or would be in check mode.
   type: list
   elements: str
@@ -95,7 +95,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=bool(changed),
-        changed_files=[str(file.path) for file in changed],
+        written_files=[str(file.path) for file in changed],
         diff=[file.diff() for file in changed],
     )
 

@@ -68,6 +68,10 @@ open_zones:
   elements: str
   returned: state is present
   sample: ["enp5s0 is in zone FedoraWorkstation, which opens 1025-65535/tcp, 1025-65535/udp"]
+before_matches:
+  description: Whether firewalld runs and the zone was as asked for, and the default, before this call.
+  type: bool
+  returned: state is present
 narrowed:
   description: What the former default zone opened and the new one does not.
   type: list
@@ -116,6 +120,7 @@ def main() -> None:
         changed=outcome.changed,
         installed=outcome.installed,
         running=outcome.running,
+        before_matches=outcome.running and not outcome.calls,
         open_zones=outcome.open_zones,
         narrowed=outcome.narrowed,
         undo_pending=outcome.undo_pending,

@@ -38,7 +38,7 @@ def test_files_are_written_with_their_directories_and_others_removed(run: RunMod
     result = run()
 
     assert result["changed"]
-    assert result["changed_files"] == [str(tmp_path / file["path"].lstrip("/")) for file in FILES]
+    assert result["written_files"] == [str(tmp_path / file["path"].lstrip("/")) for file in FILES]
     assert (tmp_path / "etc/systemd/system/a.service.d/50.conf").read_text() == FILES[0]["content"]
     assert (tmp_path / "etc/sysctl.d/90.conf").stat().st_mode & 0o7777 == 0o644
     assert not (tmp_path / "etc/old.conf").exists()
@@ -51,7 +51,7 @@ def test_a_second_run_touches_nothing(run: RunModule, tmp_path: Path) -> None:
     result = run()
 
     assert not result["changed"]
-    assert result["changed_files"] == []
+    assert result["written_files"] == []
     assert snapshot(tmp_path) == before
 
 
@@ -63,7 +63,7 @@ def test_check_mode_says_the_same_and_touches_nothing(run: RunModule, tmp_path: 
     assert snapshot(tmp_path) == before
     assert not (tmp_path / "etc/sysctl.d").exists()
     done = run()
-    assert foretold["changed_files"] == done["changed_files"]
+    assert foretold["written_files"] == done["written_files"]
     assert foretold["diff"] == done["diff"]
 
 
@@ -76,7 +76,7 @@ def test_only_what_differs_is_written(run: RunModule, tmp_path: Path) -> None:
 
     result = run()
 
-    assert result["changed_files"] == [str(path)]
+    assert result["written_files"] == [str(path)]
     assert result["diff"][0]["before"] == "vm.swappiness = 60\n"
     assert other.stat().st_ino == inode
 

@@ -34,7 +34,7 @@ class Firewalld:
 
     @classmethod
     def of_workstation(cls) -> Firewalld:
-        texts = [(FIXTURES / f"{kind}-workstation.txt").read_text() for kind in ("runtime", "permanent")]
+        texts = [(FIXTURES / f"zones-{kind}.txt").read_text() for kind in ("runtime", "permanent")]
         return cls(*map(parse_zones, texts), default="FedoraWorkstation")
 
     def state(self) -> State:

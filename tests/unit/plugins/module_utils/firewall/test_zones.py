@@ -9,7 +9,7 @@ import pytest
 from plugins.module_utils.firewall.zones import FirewallError, parse_zones, port_count
 
 FIXTURES = Path(__file__).parents[4] / "fixtures" / "firewalld"
-RUNTIME = (FIXTURES / "runtime-workstation.txt").read_text()
+RUNTIME = (FIXTURES / "zones-runtime.txt").read_text()
 #: firewalld 2 names the default zone in the header and has more lines; after its manual, not recorded.
 NEWER = """\
 public (default, active)
