@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tandem.inventory.description import Cluster, Description
 from tandem.inventory.engines import find_engine_problems
 from tandem.inventory.environment import find_environment_problems
+from tandem.inventory.host import find_host_problems
 from tandem.inventory.links import find_link_problems
 from tandem.inventory.models import find_model_problems
 from tandem.inventory.ports import find_port_problems
@@ -44,6 +45,7 @@ def find_problems(description: Description) -> list[Problem]:
     problems += find_port_problems(cluster)
     problems += find_environment_problems(description)
     problems += find_rocm_problems(description)
+    problems += find_host_problems(description)
     return list(dict.fromkeys(problems))
 
 
