@@ -13,7 +13,7 @@ from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
 
 ROOT = Path(__file__).parents[3]
-ROLES = ("cluster_secrets", "node_environment", "ray", "rdma", "vllm_engine")
+ROLES = ("cluster_secrets", "journal", "memory_guard", "node_environment", "ray", "rdma", "vllm_engine")
 CARD = {"interface": "enp194s0np0"}
 #: What a node would answer.
 ANSWERS: dict[str, Any] = {

@@ -24,6 +24,9 @@ CASES += [("strix-halo", "strix1", "vllm_engine", "tandem-engine.container.j2")]
 CASES += [("strix-halo", node, "node_environment", "node.env.j2") for node in ("strix1", "strix2")]
 RDMA_FILES = ["tandem-soft-roce.service.j2", "tandem-roce-mode.service.j2", "50-tandem-flow-control.j2"]
 CASES += [("strix-halo", "strix1", "rdma", template) for template in RDMA_FILES]
+MEMORY_FILES = ["ssh.conf.j2", "tandem.slice.j2", "sysctl.conf.j2", "zram-generator.conf.j2"]
+CASES += [("strix-halo", "strix1", "memory_guard", template) for template in MEMORY_FILES]
+CASES += [("strix-halo", "strix1", "journal", "journald.conf.j2")]
 
 
 @pytest.mark.parametrize(("inventory", "node", "role", "template"), CASES)
