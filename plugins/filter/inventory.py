@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from ansible.errors import AnsibleUndefinedVariable
 
+from tandem.front.config import router_config
 from tandem.inventory.check import find_problems, format_problems, read_cluster
 from tandem.inventory.description import Description, LockFile
 from tandem.inventory.models import read_source, source_bytes
@@ -83,7 +85,34 @@ def problems(
 ) -> list[str]:
     """Return everything that is wrong with the inventory, a line each."""
     description, found = _describe(hostvars, groups, roles_directory)
-    return [str(problem) for problem in dict.fromkeys([*found, *find_problems(description)])]
+    found += find_problems(description)
+    return [str(problem) for problem in dict.fromkeys(found or _router_problems(description))]
+
+
+def _router_problems(description: Description) -> list[Problem]:
+    """Check the configuration of each router as `tandem router check` does; the rest is known to be right."""
+    cluster = read_cluster(description)
+    if not cluster.routers:
+        return []
+    # Only here: most inventories' filters do without the libraries that it needs.
+    from tandem.router.config.load import load
+
+    problems: list[Problem] = []
+    for host, settings in cluster.routers.items():
+        document = router_config(settings, cluster.engines, host, cluster.links, cluster.link)
+        problems += [
+            Problem(_variable_of(problem.path), problem.found, problem.remedy)
+            for problem in load(json.dumps(document).encode()).problems
+        ]
+    return problems
+
+
+def _variable_of(path: str) -> str:
+    """Return the variable that a part of the configuration comes from."""
+    for part in ("routing", "global"):
+        if path.split(".", maxsplit=1)[0].split("[", maxsplit=1)[0] == part:
+            return f"model_router_{path}"
+    return f"the router's configuration, {path}" if path else "the router's configuration"
 
 
 def ports(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tandem.front.problems import find_router_problems
 from tandem.inventory.description import Cluster, Description
 from tandem.inventory.engines import find_engine_problems
 from tandem.inventory.environment import find_environment_problems
@@ -31,6 +32,8 @@ GROUPS = {
     "serving": "machines that hold ranks",
 }
 #: ray_head is needed only if Ray is used, which the engines tell.
+#: Variables of the role that each router has for itself.
+ROUTER = "model_router_"
 REQUIRED = ("link_links", "tandem_link", "vllm_engine_engines", "model_weights_models")
 
 
@@ -43,6 +46,7 @@ def find_problems(description: Description) -> list[Problem]:
     problems += find_model_problems(cluster)
     problems += find_engine_problems(cluster)
     problems += find_port_problems(cluster)
+    problems += find_router_problems(cluster)
     problems += find_environment_problems(description)
     problems += find_rocm_problems(description)
     problems += find_host_problems(description)
@@ -67,7 +71,26 @@ def read_cluster(description: Description) -> Cluster:
         settings=settings,
         groups=description.groups,
         sources=description.sources,
+        routers=_read_routers(description),
     )
+
+
+def _read_routers(description: Description) -> dict[str, dict[str, Any]]:
+    """Return what each router is set up with; clouds that lack their name or address are left out."""
+    options = {name: option for name, option in known_options(description.specs).items() if name.startswith(ROUTER)}
+    ignored: list[Problem] = []
+    routers = {}
+    for host in description.groups.get("router", []):
+        own = description.variables.get(host, {})
+        values = {name: own.get(name, option.get("default")) for name, option in options.items()}
+        settings = {
+            name: value if value is None or is_template(value) else conform(name, value, options[name], ignored)
+            for name, value in values.items()
+        }
+        clouds = settings.get("model_router_cloud_backends")
+        settings["model_router_cloud_backends"] = clouds and [c for c in clouds if c["name"] and c["base_url"]]
+        routers[host] = settings
+    return routers
 
 
 def _check_forms(description: Description) -> list[Problem]:
@@ -90,7 +113,7 @@ def _check_groups(description: Description) -> Iterator[Problem]:
         if not description.groups.get(group):
             yield Problem(f"group {group}", "is missing or empty", f"list {words} in the inventory's groups.yml")
     nodes = set(description.groups.get("nodes", []))
-    for group in ("linked", "serving", "ray"):
+    for group in ("linked", "serving", "ray", "router"):
         strangers = [host for host in description.groups.get(group, []) if host not in nodes]
         if strangers and nodes:
             yield Problem(f"group {group}", f"{join_words(strangers)} is not in the group nodes", "add it there too")

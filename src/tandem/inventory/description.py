@@ -54,6 +54,8 @@ class Cluster:
     settings: Mapping[str, Any]
     groups: Mapping[str, Sequence[str]]
     sources: Mapping[str, Source]
+    #: The variables of role ``model_router`` on each host of the group router, in the right form.
+    routers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def hosts_of(self, group: str) -> Sequence[str]:
         """Return the hosts of a group; none if there is no such group."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 #: Ports that one engine may take from vllm_engine_internal_port on; the next engine starts after them.
 INTERNAL_PORTS_PER_ENGINE = 50
 FIRST_UNPRIVILEGED = 1024
+#: Upstream's router listens on these, Envoy's administration among them; nothing in its images changes them.
+VLLM_SR_PORTS = (8080, 9190, 9901, 50051)
 OUR_UNITS = ("tandem-",)
 
 
@@ -51,7 +53,19 @@ def ports_of(cluster: Cluster, node: str) -> list[PortUse]:
         nodes = engine["nodes"] or []
         if node in nodes:
             uses += _engine_ports(engine, place, is_leader=node == nodes[0], settings=settings)
-    return uses
+    return uses + list(_router_ports(cluster.routers.get(node)))
+
+
+def _router_ports(settings: Mapping[str, Any] | None) -> Iterator[PortUse]:
+    if settings is None:
+        return
+    names = ["model_router_port", "model_router_metrics_port"]
+    if settings.get("model_router_engine") == "vllm_sr":
+        names.append("model_router_looper_port")
+        yield from (PortUse(port, port, "model_router_engine: vllm_sr") for port in VLLM_SR_PORTS)
+    for name in names:
+        if settings.get(name):
+            yield PortUse(settings[name], settings[name], name)
 
 
 def _engine_ports(

@@ -92,7 +92,7 @@ def _conform_scalar(variable: str, value: Value, option: Option, problems: list[
     try:
         converted = convert(value)
     except (TypeError, ValueError):
-        problems.append(Problem(variable, f"found {value!r}", f"give {words}{_unit_words(variable)}"))
+        problems.append(Problem(variable, f"found {_hide(value, option)}", f"give {words}{_unit_words(variable)}"))
         return None
     if "choices" in option and converted not in option["choices"]:
         problems.append(Problem(variable, f"found {value!r}", f"choose one of {join_words(option['choices'])}"))
@@ -116,7 +116,7 @@ def _conform_list(variable: str, value: Value, option: Option, problems: list[Pr
 
 def _conform_dict(variable: str, value: Value, option: Option, problems: list[Problem]) -> dict[str, Any] | None:
     if not isinstance(value, Mapping):
-        problems.append(Problem(variable, f"found {_show(value)}", "give a dictionary"))
+        problems.append(Problem(variable, f"found {_hide(value, option, _show(value))}", "give a dictionary"))
         return None
     options: Mapping[str, Option] | None = option.get("options")
     if options is None:
@@ -145,6 +145,11 @@ def describe(option: Option) -> str:
         text = text[0] if text else ""
     plain = re.sub(r"\b[A-Z]\(([^)]*)\)", r"\1", " ".join(text.split()))
     return plain.split(". ")[0].rstrip(".")
+
+
+def _hide(value: Value, option: Option, shown: str = "") -> str:
+    """Return a value for a message, unless it is a secret."""
+    return f"a secret that is {type(value).__name__}" if option.get("no_log") else shown or repr(value)
 
 
 def _show(value: Value) -> str:
