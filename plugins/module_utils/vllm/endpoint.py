@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -66,12 +67,13 @@ def name_failure(error: Exception, timeout_s: float) -> str:
 class Client:
     """The HTTP edge: requests to one base address, with a time limit each."""
 
-    def __init__(self, url: str, api_key: str | None, timeout_s: float) -> None:
-        """Remember where to ask; a proxy of the environment is never used."""
+    def __init__(self, url: str, api_key: str | None, timeout_s: float, trust: ssl.SSLContext | None = None) -> None:
+        """Remember where to ask, and whose certificates to trust; a proxy of the environment is never used."""
         self._url = url.rstrip("/").removesuffix("/v1")
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._timeout_s = timeout_s
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        handlers = [urllib.request.HTTPSHandler(context=trust)] if trust else []
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
 
     def ask(self, path: str, document: dict[str, Any] | None = None) -> Reply:
         """GET the path, or POST the document to it."""
