@@ -13,7 +13,7 @@ from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
 
 ROOT = Path(__file__).parents[3]
-ROLES = ("cluster_secrets", "journal", "memory_guard", "node_environment", "ray", "rdma", "vllm_engine")
+ROLES = ("cluster_secrets", "journal", "memory_guard", "model_router", "node_environment", "ray", "rdma", "vllm_engine")
 CARD = {"interface": "enp194s0np0"}
 #: What a node would answer.
 ANSWERS: dict[str, Any] = {
@@ -29,6 +29,7 @@ ANSWERS: dict[str, Any] = {
     },
     "ansible_managed": "Ansible managed",
     "__ray_program": {"stat": {"lnk_target": "0123456789ab"}},
+    "__model_router_program": {"stat": {"lnk_target": "0123456789ab"}},
     "__vllm_engine_programs": {
         "results": [
             {"item": "engine", "stat": {"lnk_target": "0123456789ab"}},
@@ -61,7 +62,7 @@ def _variables(inventory: str, node: str) -> dict[str, Any]:
         "interfaces": [device],
         device: {"device": device, "type": "ether", "macaddress": end.get("mac_address", "02:00:00:00:00:01")},
     }
-    return defaults | described | internals | ANSWERS | {"ansible_facts": facts}
+    return defaults | described | internals | ANSWERS | {"ansible_facts": facts, "inventory_hostname": node}
 
 
 def render(inventory: str, node: str, role: str, template: str, **extra: Any) -> str:

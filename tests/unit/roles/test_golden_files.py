@@ -27,6 +27,20 @@ CASES += [("strix-halo", "strix1", "rdma", template) for template in RDMA_FILES]
 MEMORY_FILES = ["ssh.conf.j2", "tandem.slice.j2", "sysctl.conf.j2", "zram-generator.conf.j2"]
 CASES += [("strix-halo", "strix1", "memory_guard", template) for template in MEMORY_FILES]
 CASES += [("strix-halo", "strix1", "journal", "journald.conf.j2")]
+ROUTER_FILES = ["router.yaml.j2", "tandem-router.service.j2"]
+CASES += [
+    (*place, "model_router", file) for place in (("lab", "node1"), ("strix-halo", "strix1")) for file in ROUTER_FILES
+]
+#: Upstream's router, which no inventory here has: with TLS, so that all of its lines are there.
+VLLM_SR_FILES = ["tandem-router-upstream.container.j2", "tandem-router-envoy.container.j2"]
+VLLM_SR = {
+    "model_router_engine": "vllm_sr",
+    "model_router_vllm_sr_image": "registry.example/vllm-sr:v0.4.0",
+    "model_router_envoy_image": f"registry.example/envoy@sha256:{'0' * 64}",
+    "model_router_tls_certificate": "/etc/pki/tls/certs/router.pem",
+    "model_router_tls_key": "/etc/pki/tls/private/router.pem",
+}
+CASES += [("strix-halo", "strix1", "model_router", file) for file in VLLM_SR_FILES]
 
 
 @pytest.mark.parametrize(("inventory", "node", "role", "template"), CASES)
@@ -34,7 +48,8 @@ def test_a_file_is_as_read(inventory: str, node: str, role: str, template: str) 
     from tests.unit.roles.render import _variables
 
     engine = _variables(inventory, node)["vllm_engine_engines"][0]
-    written = render(inventory, node, role, template, engine=engine)
+    more = VLLM_SR if template in VLLM_SR_FILES else {}
+    written = render(inventory, node, role, template, engine=engine, **more)
     copy = GOLDEN / inventory / node / template.removesuffix(".j2")
     if os.environ.get("TANDEM_WRITE_GOLDEN") == "1":
         copy.parent.mkdir(parents=True, exist_ok=True)
