@@ -85,9 +85,7 @@ def test_keys_are_in_no_file_that_others_read_and_in_no_command_line(host):
 
 
 def test_the_service_has_an_account_of_its_own_and_can_do_little(host):
-    shown = host.run(
-        f"systemctl show {UNIT} -p CapabilityBoundingSet -p NoNewPrivileges -p UMask"
-    ).stdout
+    shown = host.run(f"systemctl show {UNIT} -p CapabilityBoundingSet -p NoNewPrivileges -p UMask").stdout
     assert "NoNewPrivileges=yes" in shown
     assert "CapabilityBoundingSet=\n" in shown
     process = host.run(f"systemctl show -p MainPID --value {UNIT}").stdout.strip()
