@@ -87,6 +87,7 @@ def _look(arguments: argparse.Namespace) -> Report:
         ],
         arguments.inventory,
         project,
+        warm=True,
     )
     seen = findings.observe(check, verification)
     # A part of the nodes says nothing about the rest.
