@@ -22,22 +22,21 @@ class Connection(ssh.Connection):  # type: ignore[misc]
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a command on the node."""
-        return self._run_warm(cmd, in_data) or super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        warm = self._run_warm(cmd, in_data, sudoable=sudoable)
+        return warm or super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
 
-    def _run_warm(self, cmd: str, payload: bytes | None) -> tuple[int, bytes, bytes] | None:
+    def _run_warm(self, cmd: str, in_data: bytes | None, *, sudoable: bool) -> client.Result | None:
         broker = os.environ.get(client.VARIABLE)
-        if not broker or not payload or not client.is_payload(payload) or self._needs_a_secret():
-            return None
-        command = client.server_command(cmd, payload)
-        if command is None:
+        # Without input, what may become somebody else gets a terminal, which a server has not.
+        suits = client.is_payload(in_data) if in_data else not sudoable
+        if not broker or not suits or self._needs_a_secret():
             return None
         self.host = self.get_option("host") or self._play_context.remote_addr
-        argv = [
-            part.decode() for part in self._build_command(self.get_option("ssh_executable"), "ssh", self.host, command)
-        ]
+        login = [part.decode() for part in self._build_command(self.get_option("ssh_executable"), "ssh", self.host)]
         display.vvv("WARM SSH: EXEC", host=self.host)
+        node = client.Client(Path(broker), login)
         try:
-            return client.run(Path(broker), argv, payload)
+            return node.run(cmd, in_data) if in_data else node.run_shell(cmd)
         except client.LostError as error:
             raise AnsibleConnectionFailure(str(error)) from error
 

@@ -12,11 +12,11 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tandem.drift.warm import server
+from tandem.drift.warm import commands, server
 
 #: A node that takes longer than this to start a server is asked as it would be without.
 START_TIMEOUT_SEC = 60
@@ -48,15 +48,22 @@ class _Node:
         if found is None:
             writer.write(server.frame(server.REFUSED, 0, b"not a payload of this form"))
             return
-        self._number += 1
-        number = self._number
-        self._jobs[number] = writer
         digest = hashlib.sha256(found[1]).hexdigest()
         if digest not in self._kept:
             self._kept.add(digest)
             self._send(server.frame(server.KEEP, 0, found[1]))
         program = payload[: found.start(1)] + payload[found.end(1) :]
-        self._send(server.frame(server.RUN, number, digest.encode() + b"\n" + program))
+        await self._job(server.RUN, digest.encode() + b"\n" + program, reader, writer)
+
+    async def run_shell(self, command: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Run a command of the shell, likewise."""
+        await self._job(server.SHELL, command, reader, writer)
+
+    async def _job(self, kind: int, data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._number += 1
+        number = self._number
+        self._jobs[number] = writer
+        self._send(server.frame(kind, number, data))
         await reader.read()
         if self._jobs.pop(number, None):
             self._send(server.frame(server.STOP, number))
@@ -96,17 +103,21 @@ class _Node:
 class _Broker:
     def __init__(self) -> None:
         self._nodes: dict[str, asyncio.Task[_Node | None]] = {}
+        #: The Python that modules run in, for each way to log in.
+        self._interpreters: dict[tuple[str, ...], str] = {}
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection: one module on one node."""
         try:
             request = json.loads(await reader.readline())
-            payload = await reader.readexactly(request["payload_bytes"])
+            data = await reader.readexactly(request["data_bytes"])
             node = await self._node(request)
             if node is None:
-                writer.write(server.frame(server.REFUSED, 0, b"no server could be started"))
+                writer.write(server.frame(server.REFUSED, 0, b"there is no server"))
+            elif request["command"] is None:
+                await node.run_shell(data, reader, writer)
             else:
-                await node.run(payload, reader, writer)
+                await node.run(data, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # Whoever asked is gone.
         finally:
@@ -114,12 +125,19 @@ class _Broker:
 
     async def _node(self, request: Mapping[str, Any]) -> _Node | None:
         """Return the server for this command, started if it is gone. What could not be started is not tried again."""
-        key = request["key"]
+        login = tuple(request["login"])
+        if command := request["command"]:
+            self._interpreters[login] = request["interpreter"]
+        elif login in self._interpreters:
+            command = commands.login_command(self._interpreters[login])
+        else:
+            return None
+        key = commands.key(login, command)
         task = self._nodes.get(key)
         if task and task.done() and (node := task.result()) and node.gone:
             task = None
         if task is None:
-            task = self._nodes[key] = asyncio.ensure_future(_start(request))
+            task = self._nodes[key] = asyncio.ensure_future(_start([*login, command], request))
         return await asyncio.shield(task)
 
     async def end(self) -> None:
@@ -127,9 +145,9 @@ class _Broker:
         await asyncio.gather(*(node.end() for node in nodes if node))
 
 
-async def _start(request: Mapping[str, Any]) -> _Node | None:
+async def _start(argv: Sequence[str], request: Mapping[str, Any]) -> _Node | None:
     process = await asyncio.create_subprocess_exec(
-        *request["argv"],
+        *argv,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         # A master connection that ssh leaves behind would hold a pipe open. What is wrong with a node says the plain

@@ -2,7 +2,8 @@
 
 This file is sent to a node and runs there: standard library only, Python 3.9 or later. It talks through its standard
 input and output, listens nowhere, writes no file, and ends when its input does. What comes in is AnsiballZ payloads,
-as Ansible pipes them into `python3`; each becomes the program of a process of its own, as it would there.
+as Ansible pipes them into `python3`; each becomes the program of a process of its own, as it would there. Small
+commands of the shell come beside them, as sshd would run them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import importlib.abc
 import importlib.util
 import io
 import os
+import pwd
 import re
 import selectors
 import signal
@@ -35,10 +37,11 @@ if TYPE_CHECKING:
 
 #: What is said in either direction: kind, number of the job, length of what follows.
 HEADER = struct.Struct("!BII")
-#: To the server: keep this part of payloads under its digest; run a payload (its part named by digest); end a job.
-KEEP, RUN, STOP = 1, 2, 3
+#: To the server: keep this part of payloads under its digest; run a payload (its part named by digest); run a command
+#: of the shell; end a job.
+KEEP, RUN, SHELL, STOP = 1, 2, 3, 4
 #: From the server: output, error output, exit status in digits, and why a payload cannot run here.
-OUT, ERR, END, REFUSED = 4, 5, 6, 7
+OUT, ERR, END, REFUSED = 5, 6, 7, 8
 #: The first line that the server writes.
 READY = b"tandem-warm ready\n"
 #: The part of a payload that is the same in each run of a module: the module, and what it imports.
@@ -202,6 +205,9 @@ class Server:
             self._kept[hashlib.sha256(data).hexdigest()] = data
         elif kind == STOP:
             self._stop(number)
+        elif kind == SHELL and self._start(number):
+            shell = pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
+            os.execv(shell, [shell, "-c", data.decode()])  # noqa: S606 (as sshd does)
         elif kind == RUN:
             digest, _, program = data.partition(b"\n")
             kept = self._kept[digest.decode()]
