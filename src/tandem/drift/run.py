@@ -124,6 +124,8 @@ def _arguments(
             "ANSIBLE_NOCOLOR": "1",
             # ansible-runner would switch it off.
             "ANSIBLE_HOST_KEY_CHECKING": "True",
+            # Facts of this run. Those in files would be read and decoded for each task of each node.
+            "ANSIBLE_CACHE_PLUGIN": "memory",
             "TANDEM_DRIFT_JOURNAL": str(journal_file),
             **environment,
         },
