@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tandem.app.fetch import fetch, is_fetched, lock_pins
 from tandem.app.index import Target
 from tandem.app.lock import parse_pins, render_lock
 from tandem.app.release import App, digest, read_lock
 from tandem.errors import TandemError
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -79,17 +77,31 @@ def _digest(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         print(name)
         return 0
+    print(json.dumps(_description(app, name, arguments.out_root)))
+    return 0
+
+
+def describe(words: Sequence[str]) -> dict[str, object]:
+    """Return what `tandem app digest --json` prints for these words, to who is in a Python already."""
+    parser = argparse.ArgumentParser(prog="tandem app digest")
+    _add_app(parser)
+    parser.add_argument("--out-root", type=Path)
+    arguments = parser.parse_args(words)
+    app = _app(arguments)
+    return _description(app, digest(app), arguments.out_root)
+
+
+def _description(app: App, name: str, out_root: Path | None) -> dict[str, object]:
     lock = read_lock(app)
     document: dict[str, object] = {
         "digest": name,
         "download_bytes": lock.download_bytes,
         "installed_bytes": lock.installed_bytes,
     }
-    if arguments.out_root:
-        directory = arguments.out_root / f"{app.name}-{name}"
+    if out_root:
+        directory = out_root / f"{app.name}-{name}"
         document |= {"directory": str(directory), "fetched": is_fetched(directory)}
-    print(json.dumps(document))
-    return 0
+    return document
 
 
 def _fetch(arguments: argparse.Namespace) -> int:

@@ -97,7 +97,10 @@ def run(jobs: Sequence[Job], inventory: Path, project: Path, *, warm: bool = Fal
 
 def _warmth(stack: contextlib.ExitStack, socket: Path, project: Path) -> dict[str, str]:
     """Start what keeps nodes warm until the stack ends, and return by which variables Ansible finds it."""
-    stack.enter_context(broker.started(socket))
+    try:
+        stack.enter_context(broker.started(socket))
+    except OSError:  # A socket's name may not be long. What is done by plain SSH takes its time, and is the same.
+        return {}
     return {
         # Not as a variable of Ansible, which would hold for this machine, too.
         "ANSIBLE_TRANSPORT": "warm_ssh",

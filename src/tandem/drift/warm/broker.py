@@ -8,6 +8,7 @@ and ends them when it ends. If it is killed, the input of the ssh commands ends,
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import hashlib
 import json
@@ -29,6 +30,9 @@ _FIRST_ANSWER = b"tandem-warm\n"
 _CHUNK_BYTES = 65536
 #: The longest output of a module in one message.
 _LIMIT_BYTES = 2**20
+
+#: The loop that serves, and what ends it.
+_Begun = concurrent.futures.Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]
 
 
 class _Node:
@@ -188,19 +192,32 @@ async def _introduce(process: asyncio.subprocess.Process) -> bool:
     return True
 
 
+async def _serve(socket: Path, begun: _Begun) -> None:
+    broker, ending = _Broker(), asyncio.Event()
+    try:
+        listening = await asyncio.start_unix_server(broker.answer, socket, limit=_LIMIT_BYTES)
+    except OSError as error:
+        begun.set_exception(error)
+        return
+    begun.set_result((asyncio.get_running_loop(), ending))
+    await ending.wait()
+    listening.close()
+    await broker.end()
+
+
 @contextlib.contextmanager
 def started(socket: Path) -> Iterator[None]:
-    """Serve at this socket, in a directory that nobody else can enter, until the end of the block."""
-    loop = asyncio.new_event_loop()
-    broker = _Broker()
-    listening = loop.run_until_complete(asyncio.start_unix_server(broker.answer, socket, limit=_LIMIT_BYTES))
-    thread = threading.Thread(target=loop.run_forever, name="warm", daemon=True)
+    """Serve at this socket, in a directory that nobody else can enter, until the end of the block.
+
+    Raises:
+        OSError: There can be no socket of this name.
+    """
+    begun: _Begun = concurrent.futures.Future()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(socket, begun)), name="warm", daemon=True)
     thread.start()
+    loop, ending = begun.result()
     try:
         yield
     finally:
-        listening.close()
-        asyncio.run_coroutine_threadsafe(broker.end(), loop).result(timeout=START_TIMEOUT_SEC)
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(ending.set)
         thread.join()
-        loop.close()

@@ -136,15 +136,20 @@ class Payloads(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
     def is_package(self, fullname: str) -> bool:
         """Return whether it holds others."""
-        return self._current[fullname].path.endswith("/__init__.py")
+        return self._source(fullname).path.endswith("/__init__.py")
 
     def get_code(self, fullname: str) -> types.CodeType:
         """Return it compiled."""
-        return self._current[fullname].code
+        return self._source(fullname).code
 
     def get_source(self, fullname: str) -> str:
         """Return its text, for tracebacks."""
-        return self._current[fullname].text.decode()
+        return self._source(fullname).text.decode()
+
+    def _source(self, fullname: str) -> _Source:
+        if fullname not in self._current:
+            raise ImportError(f"no {fullname} in this payload")
+        return self._current[fullname]
 
 
 @dataclass
