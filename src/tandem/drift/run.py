@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -96,7 +97,12 @@ def run(jobs: Sequence[Job], inventory: Path, project: Path, *, warm: bool = Fal
 
 
 def _warmth(stack: contextlib.ExitStack, socket: Path, project: Path) -> dict[str, str]:
-    """Start what keeps nodes warm until the stack ends, and return by which variables Ansible finds it."""
+    """Start what keeps nodes warm until the stack ends, and return by which variables Ansible finds it.
+
+    Not where it was switched off, to see how much it saves, or whether it is to blame.
+    """
+    if os.environ.get(client.VARIABLE) == "off":
+        return {}
     try:
         stack.enter_context(broker.started(socket))
     except OSError:  # A socket's name may not be long. What is done by plain SSH takes its time, and is the same.
