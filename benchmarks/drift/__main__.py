@@ -40,7 +40,7 @@ def _say(text: str) -> None:
 def main() -> int:
     """Print the table; 1 if drift was found on nodes that were just converged."""
     parser = argparse.ArgumentParser(prog="benchmarks/drift/run.sh", description=__doc__)
-    parser.add_argument("--nodes", type=int, default=8, help="how many, even (default: %(default)s, beside two)")
+    parser.add_argument("--nodes", type=int, default=8, help="how many (default: %(default)s, beside two)")
     parser.add_argument("--no-plain", action="store_true", help="leave out plain SSH, which takes minutes")
     arguments = parser.parse_args()
     place = PROJECT / ".cache" / "benchmarks" / "drift"

@@ -1,4 +1,4 @@
-"""Inventories of lab nodes in pairs: what each node has is the same, however many there are."""
+"""Inventories of lab nodes on one link: each has the same, and as many peers as there are others."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _FIRST_PORT = 2221
 
 
 def variables(count: int, project: Path, state: Path, model: Path) -> dict[str, Any]:
-    """Return the variables of all nodes. Each pair has a link, each node an engine with a model of its own.
+    """Return the variables of all nodes. Each has an engine with a model of its own.
 
     Args:
-        count: How many nodes, an even number.
+        count: How many nodes.
         project: The checkout.
         state: Where keys and results are kept.
         model: Directory of the weights.
@@ -30,17 +30,17 @@ def variables(count: int, project: Path, state: Path, model: Path) -> dict[str, 
         "model_weights_models": [
             {"name": f"model-{name}", "source": {"path": str(model)}, "revision": "1"} for name in names
         ],
+        "tandem_link": "link0",
         "link_links": [
             {
-                "name": f"link{pair}",
+                "name": "link0",
                 "mtu_bytes": 9000,
                 "transport": "tcp",
                 "ends": {
-                    f"node{2 * pair + 1}": {"interface": "eth1", "address": f"192.168.100.{4 * pair + 1}/30"},
-                    f"node{2 * pair + 2}": {"interface": "eth1", "address": f"192.168.100.{4 * pair + 2}/30"},
+                    name: {"interface": "eth1", "address": f"192.168.100.{number}/24"}
+                    for number, name in enumerate(names, 1)
                 },
             }
-            for pair in range(count // 2)
         ],
         "vllm_engine_engines": [
             {
@@ -69,10 +69,7 @@ def variables(count: int, project: Path, state: Path, model: Path) -> dict[str, 
 
 def write(directory: Path, count: int, project: Path, state: Path, model: Path) -> None:
     """Write an inventory of this many nodes into a directory."""
-    hosts = {
-        f"node{number}": {"ansible_port": _FIRST_PORT + number - 1, "tandem_link": f"link{(number - 1) // 2}"}
-        for number in range(1, count + 1)
-    }
+    hosts = {f"node{number}": {"ansible_port": _FIRST_PORT + number - 1} for number in range(1, count + 1)}
     groups = {name: {"hosts": dict.fromkeys(hosts)} for name in ("nodes", "linked", "serving")}
     lab = project / "inventories" / "lab" / "group_vars"
     places = {
