@@ -8,7 +8,7 @@ import pytest
 from files import ROOT, name, tracked
 
 #: Below src/tandem. All else runs on nodes too, where nothing but Python is installed.
-CONTROL_ONLY = ("lab", "fabric/html.py", "fabric/plots.py", "fabric/svg.py", "plan/picture.py")
+CONTROL_ONLY = ("drift", "lab", "fabric/html.py", "fabric/plots.py", "fabric/svg.py", "plan/picture.py")
 #: What an extra of pyproject.toml brings to the nodes that run a part of src/tandem.
 EXTRAS = {
     "router": {"yaml", "re2", "httptools", "msgspec", "prometheus_client", "uvloop"},

@@ -1,4 +1,4 @@
-"""Where an engine answers, as the inventory says: asks Ansible, because inventories hold templates and vaults."""
+"""Where an engine or the router answers: asks Ansible, as inventories hold templates and vaults."""
 
 from __future__ import annotations
 
@@ -14,18 +14,28 @@ from typing import Any
 from tandem.errors import TandemError
 
 _FACTS = (
-    "{'engines': vllm_engine_engines, 'hosts': dict(groups['serving'] | zip(groups['serving']"
-    " | map('extract', hostvars) | map('dict2items')"
-    " | map('selectattr', 'key', 'match', '^ansible_(host|port|user|ssh_.*|become)$') | map('items2dict')))}"
+    "{'engines': vllm_engine_engines, 'router': groups['router'] | default([]),"
+    " 'hosts': dict(groups['all'] | zip(groups['all'] | map('extract', hostvars) | map('dict2items')"
+    " | map('selectattr', 'key', 'match', '^(ansible_(host|port|user|ssh_.*|become)"
+    "|model_router_(listen_address|port|clients|tls_certificate))$') | map('items2dict')))}"
 )
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One engine and the way to the node that serves it."""
+    """A server and the way to its node.
 
-    engine: str
+    Attributes:
+        name: The engine's; of the router `router`.
+        model: What is asked for.
+        unit: What systemd calls it.
+        key_path: Where its key is, which only root can read.
+    """
+
+    name: str
     model: str
+    unit: str
+    key_path: str
     node: str
     address: str
     port: int
@@ -94,11 +104,43 @@ def find(facts: Mapping[str, Any], engine: str | None) -> Endpoint:
     leader = found["nodes"][0]
     variables = facts["hosts"][leader]
     return Endpoint(
-        engine=found["name"],
+        name=found["name"],
         model=found["served_model_name"],
+        unit=f"tandem-engine@{found['name']}",
+        key_path=f"/etc/tandem/secrets/engine-{found['name']}.key",
         node=leader,
         address=found.get("listen_address", "127.0.0.1"),
         port=int(found["port"]),
         ssh=ssh_command(leader, variables),
+        become=bool(variables.get("ansible_become", False)),
+    )
+
+
+def find_router(facts: Mapping[str, Any], model: str) -> Endpoint:
+    """Return the endpoint of the first router, to be asked for a model, which may be a virtual name.
+
+    Raises:
+        TandemError: where there is none, or it takes TLS only.
+
+    """
+    if not facts["router"]:
+        raise TandemError("the group 'router' has no node; put one into it and run site.yml, or ask an engine")
+    node = facts["router"][0]
+    variables = facts["hosts"][node]
+    if variables.get("model_router_tls_certificate"):
+        raise TandemError(
+            f"{node}: model_router_tls_certificate is set, and this command speaks no TLS: ask with another client"
+        )
+    address = str(variables.get("model_router_listen_address", "127.0.0.1"))
+    client = variables.get("model_router_clients", ["default"])[0]
+    return Endpoint(
+        name="router",
+        model=model,
+        unit="tandem-router",
+        key_path=f"/etc/tandem/secrets/router/CLIENT_{client.upper().replace('-', '_')}",
+        node=node,
+        address={"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address),  # noqa: S104 (asked, not listened on)
+        port=int(variables.get("model_router_port", 8801)),
+        ssh=ssh_command(node, variables),
         become=bool(variables.get("ansible_become", False)),
     )

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tandem.ask.chat import answer_parts, ask
-from tandem.ask.endpoint import find, ssh_command
+from tandem.ask.endpoint import find, find_router, ssh_command
 from tandem.errors import TandemError
 
 FACTS = {
@@ -25,7 +25,7 @@ FACTS = {
 
 def test_the_way_to_the_leader_is_ansibles() -> None:
     target = find(FACTS, None)
-    assert (target.engine, target.model, target.node, target.address, target.port) == (
+    assert (target.name, target.model, target.node, target.address, target.port) == (
         "e",
         "s",
         "node1",
@@ -88,3 +88,31 @@ def test_a_refusal_is_told_with_the_servers_words() -> None:
         with pytest.raises(TandemError, match=r"answered 401.*Unauthorized"):
             list(ask(connection, key="k", model="s", prompt="?", max_tokens=1))
         connection.close()
+
+
+ROUTED = FACTS | {
+    "router": ["node2"],
+    "hosts": {"node2": {"ansible_host": "b", "model_router_clients": ["my-lab"], "ansible_become": True}},
+}
+
+
+def test_the_router_is_found_with_the_key_of_its_first_client() -> None:
+    target = find_router(ROUTED, "auto")
+    assert (target.node, target.model, target.address, target.port) == ("node2", "auto", "127.0.0.1", 8801)
+    assert target.key_path == "/etc/tandem/secrets/router/CLIENT_MY_LAB"
+    assert target.become
+
+
+def test_a_router_that_cannot_be_asked_is_told() -> None:
+    with pytest.raises(TandemError, match="group 'router' has no node"):
+        find_router(FACTS | {"router": []}, "auto")
+    hosts = {"node2": {"model_router_tls_certificate": "/x"}}
+    with pytest.raises(TandemError, match="speaks no TLS"):
+        find_router(ROUTED | {"hosts": hosts}, "auto")
+
+
+def test_what_the_router_tells_before_the_answer_is_heard() -> None:
+    heard = []
+    lines = [b': panel.member {"model": "a"}\n', b": ping\n", event("x"), b"data: [DONE]\n"]
+    assert list(answer_parts(lines, lambda name, data: heard.append((name, data)))) == ["x"]
+    assert heard == [("panel.member", {"model": "a"}), ("ping", {})]
