@@ -143,6 +143,17 @@ def test_a_missing_key_ends_it_with_the_variable_and_the_line(tmp_path, capsys, 
     assert capsys.readouterr().err == expected
 
 
+@pytest.fixture
+def own_signals():
+    """Put the handlers of signals back: uvloop leaves its own, as a process that serves does nothing else."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    former = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("own_signals")
 def test_what_cannot_be_served_ends_it_with_a_reason(tmp_path, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
