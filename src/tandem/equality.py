@@ -122,6 +122,8 @@ def _rows_of_engines(versions: Versions, engines: Sequence[Mapping[str, Any]]) -
             images = {node: facts["images"].get(engine["name"]) for node, facts in told.items()}
             yield Row(f"image {engine['name']}", _told(images, lambda image: image and image[:19]), MUST)
         programs = dict.fromkeys(program for facts in told.values() for program in facts["runtimes"])
+        # A router is the program of its own node.
+        programs.pop("router", None)
         for program in programs:
             values = {node: facts["runtimes"].get(program, _NONE) for node, facts in told.items()}
             yield Row(f"runtime {program}", values, MUST)
