@@ -32,7 +32,7 @@ ansible-lint --offline --profile production -q >"$lint" 2>&1 &
 linting=$!
 # More at once than a small machine has cores: many wait for what they started.
 say "unit and repository tests"
-pytest --quiet --numprocesses 4 --dist worksteal || failed+=("pytest")
+pytest --quiet --numprocesses 4 --dist worksteal -m "not slow" || failed+=("pytest")
 if wait "$linting"; then say "ansible-lint: fine"; else cat "$lint" && failed+=("ansible-lint"); fi
 rm -f "$lint"
 

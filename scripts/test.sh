@@ -48,6 +48,7 @@ scripts/bootstrap.sh || exit
 scripts/os-packages.sh test || exit
 scripts/lab-down.sh || exit
 stage check scripts/check.sh
+stage "slow unit tests" pytest --quiet --numprocesses 3 --dist worksteal -m slow
 stage "image of two virtual machines" scripts/rdma-image
 stage "rdma tests: two virtual machines" rdma_tests
 stage molecule molecule_scenarios

@@ -12,6 +12,8 @@ import pytest
 
 from tandem.drift.warm import broker
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[4]
 SSH = """#!{python}
 import os, sys

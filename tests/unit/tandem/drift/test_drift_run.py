@@ -9,6 +9,8 @@ from tandem.cli import main
 from tandem.drift import run
 from tandem.errors import TandemError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[4]
 SITE = """
 - hosts: all

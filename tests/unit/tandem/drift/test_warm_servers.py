@@ -22,6 +22,8 @@ from warm_payloads import command, payload, plain
 
 from tandem.drift.warm import broker, client, server
 
+pytestmark = pytest.mark.slow
+
 #: As sshd starts the command that it is given.
 LOGIN = ["/bin/sh", "-c"]
 

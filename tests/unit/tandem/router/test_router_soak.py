@@ -31,6 +31,8 @@ from router_server import (
 
 from tandem.router.serve.connection import Limits
 
+pytestmark = pytest.mark.slow
+
 SECONDS = float(os.environ.get("SOAK_SECONDS", "4"))
 CLIENTS = int(os.environ.get("SOAK_CLIENTS", "60"))
 

@@ -62,7 +62,7 @@ class Endpoint:
         self.headers.append(handler.headers)
         what = self.script.pop(0) if self.script else "good"
         if what == "slow":
-            time.sleep(1.5)
+            time.sleep(5)
             return
         if what == "cut":
             handler.connection.close()
