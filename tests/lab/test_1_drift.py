@@ -110,6 +110,8 @@ def test_each_fault_is_found_on_its_node_and_nothing_else() -> None:
         ("node1", "port_guard", "tandem-port-guard.service"),
         ("node1", "vllm_engine", "smollm2"),
         ("node1", "ray", "tandem-ray.service"),
+        # Units of ranks require the guard.
+        ("node1", "vllm_engine", "smollm2-solo"),
     }
     assert findings() - expected - follows == set(), text
 
