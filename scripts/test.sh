@@ -20,10 +20,10 @@ stage() {
     say "stage $name: took $((SECONDS - began)) s"
 }
 
-# With TESTS=short: not every fault on emulated machines, which are slow, and no Molecule for the two roles whose
-# scenarios take longest: the lab's tests converge these, too, and run the tests of their scenarios.
+# With TESTS=short: not every fault on emulated machines, which are slow, and no Molecule for the scenarios that take
+# longest: ray and vllm_engine, which the lab's tests converge, too, with the tests of their scenarios, and base.
 rdma_tests() { pytest --verbose --durations 8 tests/rdma -m "rdma${short:+ and not long}"; }
-molecule_scenarios() { molecule test --all ${short:+--exclude ray --exclude vllm_engine} --continue-on-failure --report; }
+molecule_scenarios() { molecule test --all ${short:+--exclude ray --exclude vllm_engine --exclude base} --continue-on-failure --report; }
 
 clean_up() {
     say "removing the nodes"
@@ -43,7 +43,7 @@ finish() {
 trap 'finish $?' EXIT
 trap 'failed+=(interrupted); exit 130' INT TERM
 
-[ -z "$short" ] || say "TESTS=short leaves out some faults of the RDMA tests, and Molecule for ray and vllm_engine"
+[ -z "$short" ] || say "TESTS=short leaves out some faults of the RDMA tests, and Molecule for base, ray and vllm_engine"
 scripts/bootstrap.sh || exit
 scripts/os-packages.sh test || exit
 scripts/lab-down.sh || exit
