@@ -13,7 +13,7 @@ _FIRST_PORT = 2221
 
 
 def variables(count: int, project: Path, state: Path, model: Path) -> dict[str, Any]:
-    """Return the variables of all nodes. Each has an engine with a model of its own.
+    """Return the variables of all nodes. Each has an engine of its own, all of one model.
 
     Args:
         count: How many nodes.
@@ -27,9 +27,7 @@ def variables(count: int, project: Path, state: Path, model: Path) -> dict[str, 
         "lab_management_subnet": _SUBNET,
         "lab_state_directory": str(state),
         "fabric_gate_results_directory": str(state / "fabric"),
-        "model_weights_models": [
-            {"name": f"model-{name}", "source": {"path": str(model)}, "revision": "1"} for name in names
-        ],
+        "model_weights_models": [{"name": "model", "source": {"path": str(model)}, "revision": "1"}],
         "tandem_link": "link0",
         "link_links": [
             {
@@ -45,7 +43,7 @@ def variables(count: int, project: Path, state: Path, model: Path) -> dict[str, 
         "vllm_engine_engines": [
             {
                 "name": f"engine-{name}",
-                "model": f"model-{name}",
+                "model": "model",
                 "served_model_name": "standin",
                 "nodes": [name],
                 "executor": "mp",
