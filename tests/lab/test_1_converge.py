@@ -36,11 +36,9 @@ def test_a_second_converge_changes_nothing() -> None:
 
 def test_secrets_are_readable_by_root_only_and_in_no_command_line() -> None:
     for node in lab.NODES:
-        secrets = lab.ssh(
-            node, "for f in /etc/tandem/secrets/*; do stat -c '%a %U' $f; done; stat -c '%a %U' /etc/tandem/secrets"
-        )
+        secrets = lab.ssh(node, "find /etc/tandem/secrets -exec stat -c '%a %U' {} +")
         assert set(secrets.splitlines()) == {"600 root", "700 root"}
-        values = lab.ssh(node, "cat /etc/tandem/secrets/*").split()
+        values = lab.ssh(node, r"find /etc/tandem/secrets -type f -exec sh -c 'cat $1; echo' sh {} \;").split()
         commands = lab.ssh(
             node, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; journalctl --no-pager -o cat; cat /etc/tandem/engines/*/*"
         )
