@@ -72,8 +72,12 @@ def test_a_comparison_is_answered_by_a_panel_of_two_engines(client: openai.OpenA
 
 def test_a_panel_is_streamed(client: openai.OpenAI) -> None:
     stream = client.chat.completions.create(model="vllm-sr/fusion", messages=COMPARE, max_tokens=32, stream=True)
-    pieces = [choice.delta.content for event in stream for choice in event.choices if choice.delta.content]
-    assert len(pieces) > 3
+    events = list(stream)
+    text = "".join(choice.delta.content or "" for event in events for choice in event.choices)
+    record = next(event.fusion["tandem"] for event in reversed(events) if getattr(event, "fusion", None))
+    print(record)
+    assert text.strip()
+    assert {call["stage"] for call in record["calls"]} >= {"panel", "judge"}
 
 
 @pytest.mark.parametrize("path", ["/pause", "/update_weights", "/invocations", "/v1/../pause", "/tokenize"])
