@@ -69,44 +69,50 @@ class FusionMetrics:
     def __init__(self, metrics: Metrics) -> None:
         stage = ("algorithm", "stage")
         self._attempts = metrics.counter("llm_looper_attempts", "Calls of fusion.", *stage, "status", "reason")
-        self._seconds = metrics.histogram("llm_looper_attempt_duration_seconds", "Of calls of fusion.", *stage)
+        self._seconds = metrics.histogram(
+            "llm_looper_attempt_duration_seconds", "Of calls of fusion.", *stage, "status"
+        )
         self._first_byte = metrics.histogram("llm_looper_attempt_first_byte_seconds", "To the first token.", *stage)
-        self._tokens = metrics.counter("llm_looper_tokens", "Tokens of calls of fusion.", *stage, "model", "type")
-        self._cost = metrics.counter("llm_looper_cost", "Money for calls of fusion.", *stage, "model", "currency")
-        self._failures = metrics.counter("llm_fusion_quorum_failure", "Panels below it.", "decision", "policy")
-        self._fallbacks = metrics.counter("llm_fusion_quorum_fallback", "What came of them.", "decision", "disposition")
+        self._tokens = metrics.counter("llm_looper_attempt_tokens", "Of calls of fusion.", *stage, "token_type")
+        self._cost = metrics.counter("llm_looper_attempt_cost", "Money for calls of fusion.", *stage, "currency")
+        came = ("decision", "policy", "disposition")
+        self._failures = metrics.counter("llm_fusion_quorum_failure", "Panels below it, and what came of them.", *came)
+        self._fallbacks = metrics.counter(
+            "llm_fusion_quorum_fallback", "Of those with a target.", "decision", "target", "disposition"
+        )
         self._required = metrics.histogram(
             "llm_fusion_quorum_required_responses", "Of panels below it.", "decision", buckets=tuple(range(1, 9))
         )
         self._usable = metrics.histogram(
             "llm_fusion_quorum_usable_responses", "Of panels below it.", "decision", buckets=tuple(range(9))
         )
-        self._panel = metrics.counter("llm_fusion_panel_attempt", "Members of panels.", "decision", "state")
+        self._panel = metrics.counter("llm_fusion_panel_attempt", "Members of panels below it.", "decision", "state")
         self._execution = metrics.histogram(
             "llm_looper_execution_duration_seconds", "Whole requests of fusion.", "algorithm", "status"
         )
         self._degraded = metrics.counter("tandem_router_fusion_degraded", "Less than configured.", "decision", "reason")
 
-    def call_ended(self, decision: str, call: CallRecord) -> None:
+    def call_ended(self, decision: str, call: CallRecord) -> None:  # noqa: ARG002 - see Observer
         """See Observer."""
         stage = ("fusion", call.stage)
         self._attempts(*stage, call.state, call.outcome or "").inc()
-        if call.stage == "panel":
-            self._panel(decision, call.state).inc()
         if call.latency_sec is not None:
-            self._seconds(*stage).observe(call.latency_sec)
+            self._seconds(*stage, call.state).observe(call.latency_sec)
         if call.first_token_sec is not None:
             self._first_byte(*stage).observe(call.first_token_sec)
         for kind, tokens in (("prompt", call.prompt_tokens), ("completion", call.completion_tokens)):
             if tokens:
-                self._tokens(*stage, call.model, kind).inc(tokens)
+                self._tokens(*stage, kind).inc(tokens)
         if call.cost:
-            self._cost(*stage, call.model, call.currency or "").inc(call.cost)
+            self._cost(*stage, call.currency or "").inc(call.cost)
 
     def quorum_failed(self, failure: QuorumFailure) -> None:
         """See Observer."""
-        self._failures(failure.decision, failure.policy).inc()
-        self._fallbacks(failure.decision, failure.disposition).inc()
+        self._failures(failure.decision, failure.policy, failure.disposition).inc()
+        if failure.target is not None:
+            self._fallbacks(failure.decision, failure.target, failure.disposition).inc()
+        for state in failure.states:
+            self._panel(failure.decision, state).inc()
         self._required(failure.decision).observe(failure.required)
         self._usable(failure.decision).observe(failure.usable)
 

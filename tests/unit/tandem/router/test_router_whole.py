@@ -122,7 +122,30 @@ async def test_metrics_show_signals_decisions_and_panels():
     for line in (
         'llm_signal_match_total{signal_name="prove",signal_type="keyword"} 1.0',
         'llm_decision_match_total{decision_name="careful"} 1.0',
-        'llm_fusion_panel_attempt_total{decision="careful",state="usable"} 2.0',
+        'llm_looper_attempts_total{algorithm="fusion",reason="answered",stage="panel",status="usable"} 2.0',
+        'llm_looper_attempt_tokens_total{algorithm="fusion",stage="panel",token_type="completion"} 2.0',
         'llm_looper_attempts_total{algorithm="fusion",reason="answered",stage="synthesis",status="usable"} 1.0',
+    ):
+        assert line in shown, shown
+
+
+@in_loop
+async def test_metrics_show_a_panel_below_its_quorum_and_its_members():
+    down = answer(status=500, reason="Internal Server Error")
+
+    async def fails(asked, writer):
+        writer.write(answer() if asked.method == "GET" else down)
+
+    async with engines(says("A says"), fails, says("no analysis")) as started:
+        text = configuration(
+            *([one] for one in started), more=MORE.replace("min_successful_responses: 1", "on_error: skip")
+        )
+        async with router(text) as running:
+            assert (await running.post({"model": "auto", "messages": HELLO}))[0] == 502
+            shown = (await running.get("/metrics"))[2].decode()
+    for line in (
+        'llm_fusion_quorum_failure_total{decision="careful",disposition="quorum_failed",policy="fail"} 1.0',
+        'llm_fusion_panel_attempt_total{decision="careful",state="failed"} 1.0',
+        'llm_fusion_quorum_required_responses_sum{decision="careful"} 2.0',
     ):
         assert line in shown, shown
