@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 TASKS = Path(__file__).parents[3] / "roles/fabric_gate/tasks"
 LOCAL = ("ansible.builtin.set_fact", "ansible.builtin.debug")
 

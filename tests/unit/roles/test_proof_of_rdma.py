@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 ANSWERS = {
     "rdma_info": {"devices": [{"name": "rxe0", "ports": [{"port": 1, "netdev": "lo"}]}]},

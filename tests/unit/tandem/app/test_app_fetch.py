@@ -15,6 +15,8 @@ from tandem.app.lock import parse_pins
 from tandem.cli import main
 from tandem.errors import TandemError
 
+pytestmark = pytest.mark.slow
+
 
 def test_fetches_once(offer, project):
     app = dataclasses.replace(offer.app, projects=(project,))

@@ -14,6 +14,8 @@ from plugins.filter.inventory import problems
 from tandem.plan import files, stage
 from tests.plays import ROOT, Play, play
 
+pytestmark = pytest.mark.slow
+
 VERDICT = ROOT / "tests/fixtures/fabric/healthy-roce.json"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HUB = {"name": "m", "source": {"hub": {"repository": "org/model", "revision": COMMIT}}}

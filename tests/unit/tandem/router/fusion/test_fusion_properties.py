@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from fractions import Fraction
 
+import pytest
 from fusion_stand_ins import ANALYSIS, BODY, NEVER, Notes, Says, Script, ask, config, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,8 @@ from tandem.router.fusion.ledger import Ledger, OverBudget, Price
 from tandem.router.fusion.plan import LEAST_TOKENS, RETOLD, Prompts, Share, plan_all
 from tandem.router.fusion.quorum import Panel
 from tandem.router.fusion.tokens import of_text
+
+pytestmark = pytest.mark.slow
 
 COSTS = st.fractions(0, 5, max_denominator=100)
 

@@ -14,6 +14,8 @@ from tandem.router.routing.embedder import EmbeddingFailed
 from tandem.router.routing.embeddings import local
 from tandem.router.routing.embeddings.local import LocalEmbedder, LocalModel
 
+pytestmark = pytest.mark.slow
+
 CONFIG = config_of(
     embeddings=[
         {
