@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -54,6 +55,8 @@ def _drift(arguments: argparse.Namespace) -> int:
 
         print(timer.install(arguments.inventory, arguments.timer))
         return 0
+    # As by the keyboard: whatever runs is ended, and nothing is left.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         report = _look(arguments)
         if not arguments.repair or report.observation.status == 0:

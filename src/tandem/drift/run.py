@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -92,8 +93,25 @@ def run(jobs: Sequence[Job], inventory: Path, project: Path, *, warm: bool = Fal
             ended.set()
             for _, _, thread in started:
                 thread.join(timeout=30)
+            _end_workers(directory)
             raise
         return [_outcome(private, runner) for private, runner, _ in started]
+
+
+def _end_workers(directory: str) -> None:
+    """End what is left of runs whose environment names this directory.
+
+    Ansible's workers have sessions of their own, and go on when ansible-runner has killed the process that made them.
+    Connections of ssh are left alone: other runs may share them.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (
+                directory.encode() in (process / "environ").read_bytes()
+                and b"ansible-playbook" in (process / "cmdline").read_bytes()
+                and int(process.name) != os.getpid()
+            ):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _warmth(stack: contextlib.ExitStack, socket: Path, project: Path) -> dict[str, str]:

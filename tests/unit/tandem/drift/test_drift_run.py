@@ -1,6 +1,12 @@
 """Real runs of ansible-playbook on this machine, through ansible-runner, in a project of the same layout."""
 
+import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +67,14 @@ def project(tmp_path):
     (inventory.parent / "secret").chmod(0o600)
     (inventory.parent / "works").touch()
     return inventory
+
+
+@pytest.fixture(autouse=True)
+def own_signals():
+    """Put the handler of SIGTERM back, which the command takes for itself."""
+    former = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, former)
 
 
 def drift(inventory, capsys, *more):
@@ -126,3 +140,35 @@ def test_nothing_of_a_run_is_left(project, capsys, monkeypatch, tmp_path_factory
     drift(project, capsys)
     assert list(directory.iterdir()) == []
     shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_what_runs_and_leaves_nothing(project, tmp_path_factory, number):
+    directory = tmp_path_factory.mktemp("temporary")
+    mark = f"600.{directory.stat().st_ino}"
+    tasks = [{"name": "Wait", "ansible.builtin.command": f"sleep {mark}", "check_mode": False}]
+    (project.parents[1] / "site.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    argv = [str(Path(sys.executable).parent / "tandem"), "drift", "--inventory", str(project)]
+
+    def found(pattern):
+        return subprocess.run(["pgrep", "-f", pattern], capture_output=True, check=False).returncode == 0
+
+    with subprocess.Popen(argv, env=os.environ | {"TMPDIR": str(directory)}, stdin=subprocess.DEVNULL) as started:
+        try:
+            until(lambda: found(f"sleep {mark}"))
+            started.send_signal(number)
+            assert started.wait(timeout=60) not in (0, 2)
+            until(lambda: not found(f"ansible-playbook .*{project}"))
+        finally:
+            started.kill()
+            # What a module started on a node ends by itself, as it does where any run of Ansible is ended.
+            subprocess.run(["pkill", "-f", f"sleep {mark}"], check=False)
+    assert list(directory.glob("tandem-*")) == []
+
+
+def until(condition):
+    """Wait for a condition, at most a minute."""
+    ends = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.1)
