@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
 from tandem.drift import journal
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 DOCUMENTATION = """
 name: drift_journal
-type: aggregate
+type: stdout
 short_description: Write how each task ended to the file that TANDEM_DRIFT_JOURNAL names
 description: Prints nothing. See tandem.drift.journal for the form of the file.
 """
@@ -30,9 +32,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     """Appends a line to the journal for each task of each node."""
 
     CALLBACK_VERSION = 2.0
-    CALLBACK_TYPE = "aggregate"
+    CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "drift_journal"
-    CALLBACK_NEEDS_ENABLED = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,6 +42,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._play = ""
         self._handlers: set[str] = set()
         self._started: dict[tuple[str, str], float] = {}
+        _share_built_modules()
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         """Note which play it is."""
@@ -106,3 +108,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _write(self, entry: journal.Entry) -> None:
         self._file.write(entry.line())
+
+
+def _share_built_modules() -> None:
+    """Keep what Ansible builds of modules where the other runs of the same look find it, and build it once."""
+    if shared := os.environ.get("TANDEM_DRIFT_MODULES"):
+        with contextlib.suppress(FileExistsError):
+            (Path(constants.DEFAULT_LOCAL_TMP) / "ansiballz_cache").symlink_to(shared)

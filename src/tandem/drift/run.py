@@ -77,15 +77,22 @@ def run(jobs: Sequence[Job], inventory: Path, project: Path, *, warm: bool = Fal
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="tandem-drift-"))
         environment = _warmth(stack, Path(directory) / "warm", project) if warm else {}
+        modules = Path(directory) / "modules"
+        modules.mkdir()
+        environment["TANDEM_DRIFT_MODULES"] = str(modules)
         started: list[tuple[Path, Any, threading.Thread]] = []
         ended = threading.Event()
         try:
             for number, job in enumerate(jobs):
                 private = Path(directory) / str(number)
                 private.mkdir(mode=0o700)
-                thread, runner = ansible_runner.run_async(
+                runner = ansible_runner.interface.init_runner(
                     **_arguments(job, inventory, project, private, environment), cancel_callback=ended.is_set
                 )
+                # In the place of ansible-runner's own, which writes and reads a file for each task of each node.
+                runner.config.env["ANSIBLE_STDOUT_CALLBACK"] = "drift_journal"
+                thread = threading.Thread(target=runner.run)
+                thread.start()
                 started.append((private, runner, thread))
             for _, _, thread in started:
                 thread.join()
@@ -147,7 +154,7 @@ def _arguments(
             "ANSIBLE_CONFIG": str(project / "ansible.cfg"),
             # ansible-runner would put its own directory in the place of ours.
             "ANSIBLE_CALLBACK_PLUGINS": str(project / "plugins" / "callback"),
-            "ANSIBLE_CALLBACKS_ENABLED": "loaded_filters,drift_journal",
+            "ANSIBLE_CALLBACKS_ENABLED": "loaded_filters",
             "ANSIBLE_NOCOLOR": "1",
             # ansible-runner would switch it off.
             "ANSIBLE_HOST_KEY_CHECKING": "True",
@@ -158,9 +165,9 @@ def _arguments(
         },
         "cmdline": " ".join((["--check", "--diff"] if job.check else []) + [f"--forks={job.forks}"] * bool(job.forks)),
         "quiet": True,
-        # The journal says all, and with the results of skipped tasks.
-        "omit_event_data": True,
         "suppress_env_files": True,
+        # It asks whether it was cancelled as often.
+        "settings": {"pexpect_timeout": 0.2},
     }
     if job.skip_tags:
         arguments["skip_tags"] = ",".join(job.skip_tags)

@@ -77,6 +77,11 @@ def test_what_check_mode_leaves_out_is_said_unless_the_verification_did_it():
     assert observe(check, outcome(entry(role="r", task="b"))).unseen == (("r", "a"),)
 
 
+def test_a_verification_that_a_role_takes_in_whole_was_done_by_the_verification():
+    check = outcome(entry("unseen", role="r", task="Verify it"), entry("unseen", role="s", task="Verify it"))
+    assert observe(check, outcome(entry(role="r", task="a"), entry())).unseen == (("s", "Verify it"),)
+
+
 def test_wanted_reboots_are_said():
     assert observe(outcome(entry(reboot=True), entry(reboot=True)), outcome()).reboots == ("n1",)
 
