@@ -19,6 +19,11 @@ run() {
     fi
 }
 
+# It takes as long as all the others and has one process: it gets a core of its own.
+lint=$(mktemp)
+ansible-lint --offline --profile production -q >"$lint" 2>&1 &
+linting=$!
+
 run "ruff" ruff check --quiet --output-format concise .
 run "ruff format" ruff format --quiet --diff .
 run "mypy" mypy
@@ -26,12 +31,7 @@ run "yamllint" yamllint --strict .
 for inventory in inventories/*/; do
     run "syntax with $inventory" ansible-playbook --syntax-check -i "$inventory" site.yml playbooks/lab/create.yml playbooks/lab/destroy.yml
 done
-# The two slow ones share the cores.
-lint=$(mktemp)
-ansible-lint --offline --profile production -q >"$lint" 2>&1 &
-linting=$!
-# More at once than a small machine has cores: many wait for what they started. They leave ansible-lint, which takes as long
-# as all of them and has one process, a core of its own.
+# More at once than a small machine has cores: many wait for what they started.
 say "unit and repository tests"
 nice -n 10 pytest --quiet --numprocesses 4 --dist worksteal -m "not slow" || failed+=("pytest")
 if wait "$linting"; then say "ansible-lint: fine"; else cat "$lint" && failed+=("ansible-lint"); fi
