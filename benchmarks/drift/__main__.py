@@ -53,11 +53,11 @@ def main() -> int:
     _say(f"making {counts[-1]} nodes")
     costs = []
     with _nodes(everything):
-        _say("bringing them to what the inventory says")
-        _play(everything, "site.yml")
-        for warm in (True,) if arguments.no_plain else (True, False):
-            for count in counts:
-                names = [f"node{number}" for number in range(1, count + 1)]
+        for count in counts:
+            _say(f"bringing {count} to what their inventory says")
+            _play(place / f"of-{count}", "site.yml")
+            names = [f"node{number}" for number in range(1, count + 1)]
+            for warm in (True,) if arguments.no_plain else (True, False):
                 cost = measure.drift(place / f"of-{count}", names, state / "ssh_config", warm=warm)
                 costs.append(cost)
                 _say(table.line(cost))
