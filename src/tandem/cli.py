@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import select
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -50,10 +53,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     topic = next((argument for argument in arguments if not argument.startswith("-")), None)
     try:
         parsed = build_parser(topic).parse_args(arguments)
-        return int(parsed.handler(parsed))
+        status = int(parsed.handler(parsed))
+        sys.stdout.flush()
     except TandemError as error:
         print(f"tandem: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tandem: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        if not _output_is_gone():
+            raise
+        return 128 + signal.SIGPIPE
+    return status
+
+
+def _output_is_gone() -> bool:
+    """Tell whether nobody reads our output any more, as after `| head`; what is left of it then goes nowhere."""
+    output = select.poll()
+    output.register(sys.stdout, 0)
+    gone = bool(output.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone

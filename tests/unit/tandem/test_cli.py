@@ -24,6 +24,17 @@ def test_defects_keep_their_traceback(monkeypatch):
     assert not issubclass(ZeroDivisionError, TandemError)
 
 
+def test_a_reader_that_goes_ends_it_quietly():
+    program = (
+        "import sys; from types import SimpleNamespace as Some; import tandem.cli as c;"
+        "talks = Some(handler=lambda parsed: print('x' * 200000) or 0);"
+        "c.build_parser = lambda topic: Some(parse_args=lambda words: talks); sys.exit(c.main(['plan']))"
+    )
+    argv = ["bash", "-c", 'set -o pipefail; "$0" -c "$1" | true', sys.executable, program]
+    done = subprocess.run(argv, capture_output=True, check=False, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_help_names_every_topic(capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(["--help"])
