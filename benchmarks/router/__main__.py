@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.router import processes, table
+from benchmarks.router import fused, processes, table
 from benchmarks.router.measure import LOADS, Load, Phase, measure
 from benchmarks.router.processes import Usage
 from benchmarks.router.routers import OURS, ROUTERS, Router
@@ -69,9 +69,13 @@ def main() -> int:
     if core == other_core:
         print("there is one core only: everything shares it, and latencies are those of a queue", flush=True)
     results, memory = _measured(chosen, rounds, seconds)
+    with tempfile.TemporaryDirectory(prefix="tandem-router-benchmark-") as directory:
+        answers = fused.measure(Path(directory), 3 * rounds)
     for line in table.lines(results, memory):
         print(line)
-    goals = table.goals(results, memory)
+    for answer in answers:
+        print(answer)
+    goals = [*table.goals(results, memory), fused.goal(answers)]
     for goal in goals:
         print(goal)
     return 0 if all(goal.met for goal in goals) else 1
