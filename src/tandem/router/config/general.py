@@ -16,7 +16,8 @@ class RouterSettings:
 
     auto_model_name: Name = "MoM"
     auto_model_names: tuple[Name, ...] | None = None
-    include_config_models_in_list: bool = False
+    #: Upstream leaves them out unless this is true. Here it takes a plain `false`: clients choose from the list.
+    include_config_models_in_list: bool = True
     strategy: Annotated[Literal["priority"], Unsupported({"confidence": "only priorities order decisions"})] = (
         "priority"
     )

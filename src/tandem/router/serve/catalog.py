@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 def models(config: Config) -> dict[str, object]:
-    """Return the list of models: virtual names first, then those of the configuration."""
+    """Return the list of models: virtual names first, then those of the configuration unless it leaves them out."""
     names = list(config.general.router.names)
     if any(decision.fusion for decision in config.routing.decisions):
         names += config.general.integrations.looper.fusion.names
-    names += [model.name for model in config.providers.models]
+    if config.general.router.include_config_models_in_list:
+        names += [model.name for model in config.providers.models]
     return {
         "object": "list",
         "data": [{"id": name, "object": "model", "created": 0, "owned_by": "tandem"} for name in dict.fromkeys(names)],

@@ -477,6 +477,18 @@ async def test_ready_health_and_metrics():
             assert (await running.get("/health"))[0] == 200
 
 
+@pytest.mark.parametrize(("more", "models"), [("", ["alpha"]), ("include_config_models_in_list: false", [])])
+@in_loop
+async def test_models_are_listed_unless_the_configuration_leaves_them_out(more, models):
+    async with (
+        engines(completes) as [engine],
+        router(configuration([engine], more=f"global: {{router: {{{more}}}}}\n")) as running,
+    ):
+        listed = json.loads((await running.get("/v1/models"))[2])["data"]
+        assert [each["id"] for each in listed] == ["vllm-sr/auto", "auto", "MoM", *models]
+        assert (await running.post(ASK))[0] == 200
+
+
 @in_loop
 async def test_a_stop_lets_requests_end():
     go_on = asyncio.Event()
