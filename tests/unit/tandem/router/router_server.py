@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import os
 from dataclasses import dataclass, field
 
 import uvloop
@@ -19,7 +20,8 @@ from tandem.router.serve.listen import Listeners, Place
 from tandem.router.upstream.build import build_upstream
 from tandem.router.upstream.keys import Keys
 
-TEST_TIMEOUT_SEC = 60
+#: With all that is waited for after a soak.
+TEST_TIMEOUT_SEC = 60 + float(os.environ.get("SOAK_SECONDS", "0"))
 COMPLETION = {
     "id": "chatcmpl-1",
     "object": "chat.completion",

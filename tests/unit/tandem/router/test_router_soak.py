@@ -1,6 +1,7 @@
-"""A short soak: engines that die at random under load. The long one is a matter of `SOAK_SECONDS`.
+"""A short soak: engines that die at random under load, alone and as members of a panel.
 
-Afterwards nothing may be left: no task, no connection, no file descriptor; and each request got an answer or a reason.
+The long one is a matter of `SOAK_SECONDS` and `SOAK_CLIENTS`. Afterwards nothing may be left: no task, no connection,
+no file descriptor, and in the long one no memory; and each request got an answer or a reason.
 """
 
 from __future__ import annotations
@@ -35,6 +36,16 @@ pytestmark = pytest.mark.slow
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "4"))
 CLIENTS = int(os.environ.get("SOAK_CLIENTS", "60"))
+#: Memory settles in the first part of a long soak. What is more after that is a leak, apart from fragments.
+LONG_SEC, SETTLED_PART, MAX_GROWTH_BYTES = 60.0, 0.3, 16 << 20
+PANEL = """routing:
+  decisions:
+    - name: panel
+      priority: 1
+      modelRefs: [{model: alpha}, {model: beta}]
+      algorithm: {type: fusion, fusion: {model: gamma, min_successful_responses: 1, round_timeout_seconds: 2}}
+      annotations: {tandem: {panel_grace_seconds: 0.02, max_waiting_requests: 1000}}
+"""
 
 
 class Mood:
@@ -68,7 +79,9 @@ class Mood:
             writer.write(chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
         else:
             await asyncio.sleep(self.dice.random() * 0.02)
-            writer.write(answer(body=json.dumps(COMPLETION).encode()))
+            message = {"role": "assistant", "content": f"It is {self.dice.random()}."}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            writer.write(answer(body=json.dumps(COMPLETION | {"choices": [choice]}).encode()))
 
 
 async def dying(engine, dice):
@@ -84,7 +97,7 @@ async def asking(port, dice, seen):
     while True:
         stream = dice.random() < 0.5
         body = {
-            "model": dice.choice(["alpha", "beta"]),
+            "model": dice.choice(["alpha", "beta", "vllm-sr/fusion"]),
             "messages": [{"role": "user", "content": "x"}],
             "stream": stream,
         }
@@ -118,6 +131,19 @@ async def _ending(reader):
     return status
 
 
+async def watching(running, started, resident):
+    """Look at what is logged, forget it, and note the memory that is used."""
+    begun = asyncio.get_running_loop().time()
+    while True:
+        await asyncio.sleep(0.5)
+        assert all(entry["status"] for entry in running.log.of("request"))
+        running.log.events.clear()
+        for engine in started:
+            engine.asked.clear()
+        if asyncio.get_running_loop().time() - begun > SETTLED_PART * SECONDS:
+            resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+
+
 def _descriptors():
     """Count open files but for /dev/null: libuv keeps one of those in reserve from its first listener on."""
     found = 0
@@ -133,10 +159,12 @@ async def _soak(seed):
         "retry_count: 1, retry_on: '5xx', consecutive_5xx: 5, base_ejection_time: 500ms, health_check_path: /health, "
         "health_check_interval: 200ms, health_check_timeout: 200ms, lb_policy: least_request"
     )
+    resident = []
     async with engines(*(Mood(dice) for _ in range(5))) as five:
-        text = configuration(five[:3], five[3:], reliability=rules, timeout="3s")
+        text = configuration(five[:2], five[2:4], five[4:], reliability=rules, timeout="3s", more=PANEL)
         async with router(text, limits=Limits(close_timeout_sec=0.5)) as running:
             tasks = [asyncio.create_task(dying(engine, dice)) for engine in five[:4]]
+            tasks.append(asyncio.create_task(watching(running, five, resident)))
             tasks += [asyncio.create_task(asking(running.port, dice, seen)) for _ in range(CLIENTS)]
             await asyncio.sleep(SECONDS)
             failed = [task.exception() for task in tasks if task.done()]
@@ -150,6 +178,10 @@ async def _soak(seed):
             assert running.clients.buffered_bytes == 0
             await eventually(lambda: not any(backend.pool.idle for backend in backends), 10)
             assert all(entry["status"] for entry in running.log.of("request"))
+    if SECONDS >= LONG_SEC:
+        assert max(resident) - resident[0] <= MAX_GROWTH_BYTES, [
+            each >> 20 for each in resident[:: len(resident) // 20]
+        ]
     return seen
 
 
@@ -168,3 +200,4 @@ async def test_nothing_is_left_after_engines_died_under_load(seed):
     assert {"200", "stream 200", "left"} <= set(seen), seen
     unexplained = {how for how in seen if how in ("nothing", "reset") or how.startswith(("cut", "no reason"))}
     assert not unexplained, seen
+    print(dict(seen))
