@@ -108,8 +108,10 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """Read the certificate (again). Raises TandemError."""
+    """Read the certificate (again). Raises TandemError, and leaves the context as it was."""
     try:
+        # A context that has taken a certificate and not its key can greet nobody any more, so another one tries first.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror or error

@@ -26,6 +26,8 @@ from router_server import (
 )
 
 from tandem.cli import main
+from tandem.errors import TandemError
+from tandem.router.serve.listen import load_certificate, tls_context
 
 ASK = json.dumps({"model": "alpha", "messages": [{"role": "user", "content": "hello"}]}).encode()
 
@@ -177,9 +179,13 @@ def test_what_cannot_be_served_ends_it_with_a_reason(tmp_path, capsys):
 @pytest.fixture
 def certificate(tmp_path):
     """Return the files of a certificate for localhost, made by openssl."""
+    return make_certificate(tmp_path)
+
+
+def make_certificate(directory):
     import subprocess
 
-    paths = tmp_path / "cert.pem", tmp_path / "key.pem"
+    paths = directory / "cert.pem", directory / "key.pem"
     new = [
         "openssl",
         "req",
@@ -214,6 +220,23 @@ async def test_tls_in_front(tmp_path, certificate):
             started.send_signal(signal.SIGTERM)
             assert await started.wait() == 0
             assert b"reloaded" in await started.stderr.read()
+
+
+@in_loop
+async def test_a_certificate_without_its_key_does_not_replace_one_that_works(tmp_path, certificate):
+    # Who renews it writes two files, one after the other.
+    (renewed := tmp_path / "renewed").mkdir()
+    new = make_certificate(renewed)
+    (broken := tmp_path / "broken.pem").write_text("no key")
+    trusting = ssl.create_default_context(cafile=certificate[0])
+    trusting.load_verify_locations(new[0])
+    async with engines(completes) as [engine]:
+        for key in (certificate[1], broken, tmp_path / "missing.pem"):
+            context = tls_context(*certificate)
+            with pytest.raises(TandemError, match="cannot be used"):
+                load_certificate(context, new[0], key)
+            async with router(configuration([engine]), server_tls=context) as running:
+                assert b"200 OK" in await ask(running.port, tls=trusting, name="localhost")
 
 
 @in_loop
