@@ -244,7 +244,7 @@ def describe(value: object) -> str:
         return repr(value if len(value) <= 60 else f"{value[:60]}...") if value else "empty text"
     if isinstance(value, int | float):
         return f"the number {value}"
-    return "a list" if isinstance(value, tuple) else "a mapping"
+    return "a list" if isinstance(value, tuple | list) else "a mapping"
 
 
 def is_ip(text: str) -> bool:

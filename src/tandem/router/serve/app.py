@@ -107,7 +107,7 @@ class Entrance:
         kind = headers.get("content-type", "application/json").split(";", 1)[0].strip().lower()
         if kind != "application/json":
             return Refused(415, "unsupported_media_type", "The body must be application/json.")
-        if headers.get("content-encoding", "identity") != "identity":
+        if headers.get("content-encoding", "identity").lower() != "identity":
             return Refused(415, "unsupported_media_type", "The body must not be compressed.")
         return None
 
@@ -159,6 +159,8 @@ class Entrance:
             await answers.refuse(refused, job.reply, job.outcome)
 
     def _body(self, request: Request) -> dict[str, object]:
+        if not request.body:
+            raise Refused(400, "invalid_json", "The body is empty; send a JSON object.")
         try:
             body = self._decode(request.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -103,7 +103,7 @@ class ClientConnection(asyncio.Protocol):
         self._phase = "idle"
         self._target = b""
         self._headers: dict[str, str] = {}
-        self._header_count = 0
+        self._header_count = self._head_bytes = 0
         self._request: Request | None = None
         self._parts: list[bytes] = []
         self._received = self._quiet = self._held = 0
@@ -112,7 +112,7 @@ class ClientConnection(asyncio.Protocol):
         self._waiting: deque[tuple[Request, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._writable: asyncio.Future[None] | None = None
-        self._paused = self._discarding = self._closing = self._lost = False
+        self._paused = self._discarding = self._closing = self._lost = self._resuming = False
         self._discarded = 0
 
     # -- what the transport calls
@@ -141,11 +141,11 @@ class ClientConnection(asyncio.Protocol):
         if self._phase == "idle":
             self._phase, self._begun = "head", self._loop.time()
         self._quiet += len(data)
-        upgrade = False
+        rest: bytes | None = None
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            upgrade = True
+        except httptools.HttpParserUpgrade as upgrade:
+            rest = data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError:
             self.abort()
             raise  # a defect of ours, for the event loop to log
@@ -155,9 +155,25 @@ class ClientConnection(asyncio.Protocol):
             self._check_size()
         if self._refused is not None:
             self._refuse(self._refused)
-        elif upgrade:
-            # The request is answered as if it had not asked for another protocol, as HTTP has it. What follows is not.
+        elif rest is not None:
+            self._read_on(rest)
+
+    def _read_on(self, rest: bytes) -> None:
+        """Read the body of a request that asked for another protocol: the parser takes all that follows for that.
+
+        The request is answered as if it had not asked, as HTTP has it. Java's client asks every server for HTTP/2.
+        """
+        request = self._request
+        if request is None:
+            # It had no body. What follows may be in the other protocol, and is not answered.
             self._discarding = self._closing = True
+            return
+        self._parser, self._resuming = httptools.HttpRequestParser(self), True
+        names = ("connection", "content-length", "transfer-encoding")
+        lines = [f"{name}: {request.headers[name]}" for name in names if name in request.headers]
+        self._parser.feed_data("\r\n".join((f"POST / HTTP/{request.version}", *lines, "", "")).encode("latin-1"))
+        if rest:
+            self.data_received(rest)
 
     def eof_received(self) -> bool:
         """See asyncio.Protocol. A client that will not send any more is gone."""
@@ -190,7 +206,9 @@ class ClientConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """See httptools."""
-        self._target, self._headers, self._header_count = b"", {}, 0
+        if self._resuming:
+            return
+        self._target, self._headers, self._header_count, self._head_bytes = b"", {}, 0, 0
         self._request, self._parts, self._received = None, [], 0
         if self._phase == "idle":
             self._phase, self._begun = "head", self._loop.time()
@@ -198,12 +216,14 @@ class ClientConnection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """See httptools."""
         self._target += url
+        self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools. Trailers are dropped."""
         if self._request is not None or self._refused is not None:
             return
         self._header_count += 1
+        self._head_bytes += len(name) + len(value) + 4
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         if key not in self._headers:
             self._headers[key] = text
@@ -214,9 +234,15 @@ class ClientConnection(asyncio.Protocol):
         if self._header_count > self._limits.max_headers:
             limit = self._limits.max_headers
             self._refused = Refused(431, "head_too_large", f"A request has at most {limit} headers.")
+        elif self._head_bytes > self._limits.max_head_bytes:
+            # Also of a head that comes in one piece.
+            self._refused = self._head_too_large()
 
     def on_headers_complete(self) -> None:
         """See httptools."""
+        if self._resuming:
+            self._resuming = False
+            return
         if self._refused is not None:
             return
         method, version = self._parser.get_method().decode("latin-1"), self._parser.get_http_version()
@@ -254,6 +280,8 @@ class ClientConnection(asyncio.Protocol):
         request = self._request
         if self._refused is not None or request is None:
             return
+        if self._parser.should_upgrade() and _has_body(self._headers):
+            return  # its body is still to come, see _read_on
         request.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts, self._request, self._quiet = [], None, 0
         self._phase = "idle"
@@ -291,10 +319,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _check_size(self) -> None:
         if self._phase == "head" and self._quiet > self._limits.max_head_bytes:
-            limit = self._limits.max_head_bytes
-            self._refused = Refused(431, "head_too_large", f"The head of a request has at most {limit} bytes.")
+            self._refused = self._head_too_large()
         elif self._phase == "body" and self._quiet > _MAX_QUIET_BYTES:
             self._refused = Refused(400, "bad_request", "The chunks of the body are mostly not body.")
+
+    def _head_too_large(self) -> Refused:
+        limit = self._limits.max_head_bytes
+        return Refused(431, "head_too_large", f"The head of a request has at most {limit} bytes.")
 
     def _refuse(self, refused: Refused) -> None:
         """Answer what cannot be answered well, and read nothing more."""
@@ -461,6 +492,10 @@ def too_large(limits: Limits) -> Refused:
     return Refused(413, "request_too_large", f"A request has at most {limits.max_request_bytes} bytes.")
 
 
+def _has_body(headers: dict[str, str]) -> bool:
+    return headers.get("content-length", "0").strip("0") != "" or "transfer-encoding" in headers
+
+
 def _unclear(headers: dict[str, str], version: str) -> Refused | None:
     """Refuse what two servers in a row could understand differently, and so take one request for two."""
     if version not in ("1.0", "1.1"):
@@ -468,7 +503,7 @@ def _unclear(headers: dict[str, str], version: str) -> Refused | None:
     encoding, length = headers.get("transfer-encoding"), headers.get("content-length")
     if encoding is not None and length is not None:
         return Refused(400, "bad_request", "Content-Length beside Transfer-Encoding.")
-    if encoding is not None and (encoding != "chunked" or version == "1.0"):
+    if encoding is not None and (encoding.lower() != "chunked" or version == "1.0"):
         return Refused(400, "bad_request", "A Transfer-Encoding other than chunked.")
     if length is not None and not (length.isascii() and length.isdigit()):
         return Refused(400, "bad_request", "A Content-Length that is no number.")

@@ -71,7 +71,8 @@ async def _serve(config: Config, keys: Keys, options: Options, environ: Mapping[
         await listeners.open(places)
         for place in places:
             scheme = "https" if place.tls else "http"
-            log.event("listening", {"listener": place.name, "at": f"{scheme}://{place.address}:{place.port}"})
+            host = f"[{place.address}]" if ":" in place.address else place.address
+            log.event("listening", {"listener": place.name, "at": f"{scheme}://{host}:{place.port}"})
         notifier.send(READY="1", STATUS=f"serving {len(config.providers.models)} models")
         log.flush()
         # What was loaded stays: the collector need not look at it again in the middle of requests.

@@ -229,6 +229,20 @@ async def test_a_body_that_is_no_request_is_refused(body, status):
     assert (found, engine.asked) == (status, [])
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "The body is empty; send a JSON object."),
+        (b'{"model": ["alpha"], "messages": []}', "model: a list; name one of vllm-sr/auto, auto, MoM, alpha"),
+    ],
+)
+@in_loop
+async def test_a_refusal_says_what_was_found(body, said):
+    async with engines(completes) as [engine], router(configuration([engine])) as running:
+        _, _, found = await running.post(body)
+    assert json.loads(found)["error"]["message"] == said
+
+
 @in_loop
 async def test_limits_of_requests():
     limits = Limits(
@@ -240,6 +254,7 @@ async def test_limits_of_requests():
         assert b" 413 " in await running.send(chunked)
         assert b" 431 " in await running.send(_POST + b"".join(b"x%d: y\r\n" % n for n in range(120)))
         assert b" 431 " in await running.send(_POST + b"x: " + b"y" * 40_000)
+        assert b" 431 " in await running.send(request(_BODY, headers=["x: " + "y" * 40_000])), "also in one piece"
         assert b" 415 " in await running.send(request(_BODY).replace(b"application/json", b"text/plain"))
         # Nobody may be slow for ever, in the head, in the body or between requests.
         assert b" 408 " in await running.send(_POST)
@@ -534,6 +549,29 @@ async def test_requests_may_come_in_any_pieces():
             assert (await read_answers(reader)).count(b"HTTP/1.1 200 OK") == 3
             writer.close()
     assert [asked.json["messages"] for asked in engine.asked] == [ASK["messages"]] * 9
+
+
+@in_loop
+async def test_a_wish_for_another_protocol_is_passed_over_and_the_body_is_read():
+    # Java's client asks for HTTP/2 in its first request to every server without TLS.
+    wish = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
+    bodies = (
+        b"content-length: %d\r\n\r\n%b" % (len(_BODY), _BODY),
+        b"transfer-encoding: Chunked\r\n\r\n%b0\r\n\r\n" % chunk(_BODY),
+    )
+    async with engines(completes) as [engine], router(configuration([engine])) as running:
+        for data in (_POST + wish + body + request(_BODY) for body in bodies):
+            for size in (1, 7, len(data)):
+                reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+                for start in range(0, len(data), size):
+                    writer.write(data[start : start + size])
+                    await asyncio.sleep(0)
+                assert (await read_answers(reader)).count(b"HTTP/1.1 200 OK") == 2
+                writer.close()
+        without = b"GET /health HTTP/1.1\r\nhost: x\r\n" + wish + b"\r\n"
+        assert (await running.send(without + request(_BODY))).count(b"HTTP/1.1 ") == 1
+    assert [asked.json["messages"] for asked in engine.asked] == [ASK["messages"]] * 12
+    assert all("upgrade" not in asked.headers for asked in engine.asked)
 
 
 @in_loop
