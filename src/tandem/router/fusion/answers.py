@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 Unusable = Literal["empty", "repeated", "looping"]
 
 _THOUGHT = re.compile(r"\s*<think>(.*?)(?:</think>|\Z)", re.DOTALL)
-_WORD = re.compile(r"\w+")
+#: A word; or a sign that makes another thing of the number or word beside it: -5, < 3, a + b, C#, 5 %, $5.
+_WORD = re.compile(
+    r"\w+|(?<!\w)-(?=\.?\d)|[<>≤≥±≈$€£](?= ?\d)|(?<=\w)[+#%€£]+|(?<=\d) [%€£]|(?<=\w) ?[+/=<>≤≥≠±\u00d7÷]+ ?(?=[\w(-])"
+)
 #: A loop is at least this many repeats of the same words; fewer where the model was cut off in the middle of it.
 _REPEATS, _REPEATS_WHEN_CUT = 20, 8
 #: Only the end of an answer is searched, for loops of at most this many words, filling at least this part of it.
@@ -48,6 +51,7 @@ class Reply:
     content: str
     reasoning: str = ""
     tool_calls: bool = False
+    refusal: str = ""
     finish_reason: str | None = None
     usage: Usage = Usage()
     choice: Mapping[str, object] = field(default_factory=dict)
@@ -65,6 +69,7 @@ def read_reply(data: bytes) -> Reply | None:
         content=text_of(message.get("content")),
         reasoning=reasoning_of(message) or reasoning_of(choice),
         tool_calls=bool(message.get("tool_calls") or message.get("function_call")),
+        refusal=text_of(message.get("refusal")),
         finish_reason=finish if isinstance(finish, str) else None,
         usage=read_usage(document.get("usage")),
         choice=choice,
@@ -111,9 +116,9 @@ def unusable(reply: Reply, others: Iterable[Reply] = ()) -> Unusable | None:
 
 
 def normalised(text: str) -> tuple[str, ...]:
-    """Return the words of a text, without case, signs and forms; where it has no words, its characters."""
-    plain = unicodedata.normalize("NFKC", text).casefold()
-    return tuple(_WORD.findall(plain)) or tuple(plain.split())
+    """Return the words of a text, without case, punctuation and forms; where it has no words, its characters."""
+    plain = unicodedata.normalize("NFKC", text).casefold().replace("\N{MINUS SIGN}", "-")
+    return tuple(word.strip() for word in _WORD.findall(plain)) or tuple(plain.split())
 
 
 def loops(text: str, *, cut: bool) -> bool:

@@ -13,6 +13,7 @@ from tandem.router.fusion.answers import Reply, Usage, read_reply
 from tandem.router.fusion.documents import decode, mapping
 from tandem.router.fusion.ledger import OverBudget
 from tandem.router.fusion.recursion import OUTGOING
+from tandem.router.upstream.retry import retry_after_sec
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -224,8 +225,4 @@ def status_failure(status: int, headers: Mapping[str, str], body: bytes) -> Call
     if isinstance(said, str) and said and status not in _SECRET_STATUS:
         message += f": {' '.join(said.split())[:_MAX_ERROR_CHARS]}"
     lower = {name.lower(): value for name, value in headers.items()}
-    try:
-        retry_after = max(float(lower["retry-after"]), 0.0)
-    except (KeyError, ValueError):
-        retry_after = None
-    return CallFailed("status", message, retry_after_sec=retry_after)
+    return CallFailed("status", message, retry_after_sec=retry_after_sec(lower.get("retry-after")))

@@ -61,8 +61,13 @@ def choice_of(reply: Reply) -> dict[str, object]:
     """Return the choice of a plain answer for the client."""
     message = {name: value for name, value in mapping(reply.choice.get("message")).items() if name not in _THOUGHTS}
     rest = {name: value for name, value in reply.choice.items() if name not in (*_THOUGHTS, "message")}
-    finish = "tool_calls" if reply.tool_calls else reply.finish_reason or "stop"
-    return {**rest, "index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}
+    finish = ended(reply.finish_reason or "stop", with_tools=reply.tool_calls)
+    return {**rest, "index": 0, "message": {**message, "role": "assistant"}, "finish_reason": finish}
+
+
+def ended(finish_reason: str, *, with_tools: bool) -> str:
+    """Return why an answer ended. Some engines say `stop` of one that calls tools; one that was cut off stays so."""
+    return "tool_calls" if with_tools and finish_reason == "stop" else finish_reason
 
 
 def choice_of_text(content: str, finish_reason: str | None) -> dict[str, object]:
@@ -84,6 +89,7 @@ class Assembly:
     usage: Usage = field(default=Usage(), init=False)
     _texts: dict[str, list[str]] = field(default_factory=dict, init=False)
     _tools: dict[int, dict[str, object]] = field(default_factory=dict, init=False)
+    _function: dict[str, object] = field(default_factory=dict, init=False)
     _logprobs: list[object] = field(default_factory=list, init=False)
     _waiting: list[dict[str, object]] = field(default_factory=list, init=False)
 
@@ -102,7 +108,7 @@ class Assembly:
         finish = choice.get("finish_reason")
         says = self._take(delta)
         if isinstance(finish, str):
-            finish = "tool_calls" if self._tools else finish
+            finish = ended(finish, with_tools=bool(self._tools))
             self.finish_reason = finish
         self._logprobs += _tokens(choice.get("logprobs"))
         return self._pass_on({**choice, "index": 0, "delta": delta, "finish_reason": finish}, says=says)
@@ -129,6 +135,9 @@ class Assembly:
             index = mapping(call).get("index", place)
             merge(self._tools.setdefault(index if isinstance(index, int) else place, {}), mapping(call))
             says = True
+        if function := mapping(delta.get("function_call")):
+            merge(self._function, function)
+            says = True
         return says
 
     @property
@@ -149,6 +158,8 @@ class Assembly:
         if self._tools:
             tools = [self._tools[index] for index in sorted(self._tools)]
             message["tool_calls"] = [{key: value for key, value in call.items() if key != "index"} for call in tools]
+        if self._function:
+            message["function_call"] = self._function
         found: dict[str, object] = {"index": 0, "message": message, "finish_reason": self.finish_reason or "stop"}
         return {**found, "logprobs": {"content": self._logprobs}} if self._logprobs else found
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+#: Of tokens. JSON has no limit, but what adds numbers up has one.
+_MOST = 1 << 53
 _LONE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -33,8 +35,8 @@ def first(value: object) -> dict[str, object]:
 
 
 def count(value: object) -> int | None:
-    """Return a number of tokens, or None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """Return a number of tokens, or None for anything else, and for one that nobody could have counted."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST else None
 
 
 def text_of(content: object) -> str:

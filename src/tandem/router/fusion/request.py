@@ -96,7 +96,9 @@ def read(body: Mapping[str, object]) -> Asked:
 
 def _refuse(body: Mapping[str, object]) -> None:
     """Raise Refused for what would have to be ignored otherwise."""
-    modalities = body.get("modalities")
+    modalities, stream = body.get("modalities"), body.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise Refused(400, "invalid_value", f"found stream: {stream!r:.60}; write true or false")
     wrong = {
         "n": (body.get("n") not in (None, 1) or body.get("n") is True, "a fusion gives one answer"),
         "audio": (bool(body.get("audio")), "a fusion answers in text"),

@@ -219,7 +219,7 @@ class Session:
     async def _plain(self, attempt: Attempt, body: Mapping[str, object], until: Until) -> Mapping[str, object]:
         reply = await attempt.plain(body, until)
         text = spoken(reply.content)
-        if not text.strip() and not reply.tool_calls:
+        if not text.strip() and not reply.tool_calls and not reply.refusal.strip():
             attempt.end("empty", usage=reply.usage)
             raise CallFailed("garbage", "its answer is empty")
         if not reply.tool_calls and loops(text, cut=reply.finish_reason == "length"):

@@ -1,6 +1,7 @@
 """A panel that answers: the stages, the answer, the record, the stream."""
 
 import asyncio
+import json
 
 import pytest
 from fusion_stand_ins import BODY, NEVER, Says, ask, config, panel
@@ -263,6 +264,40 @@ def test_tools_are_the_synthesis_alone():
         assert told.degraded == []
         if stream:
             assert told.pieces[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_a_call_of_a_tool_that_was_cut_off_is_not_passed_off_as_whole():
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": '}}
+    for stream in (False, True):
+        upstream = panel()
+        upstream.says["judge", "synthesis"] = Says("", message={"tool_calls": [call]}, finish="length")
+        told = ask(upstream, stream=stream)
+        assert told.completion["choices"][0]["finish_reason"] == "length"
+        if stream:
+            assert told.pieces[-1]["choices"][0]["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize("message", [{"refusal": "I cannot."}, {"function_call": {"name": "f", "arguments": "{}"}}])
+def test_what_is_said_without_a_text_is_an_answer_too(message):
+    said = {"role": "assistant", "content": None, **message}
+    choice = {"index": 0, "message": said, "finish_reason": "stop"}
+    pieces = [{"index": 0, "delta": message, "finish_reason": None}, {"index": 0, "delta": {}, "finish_reason": "stop"}]
+    for stream in (False, True):
+        body = json.dumps({"choices": [choice]}).encode()
+        if stream:
+            body = b"".join(b"data: %b\n\n" % json.dumps({"choices": [piece]}).encode() for piece in pieces)
+        upstream = panel()
+        upstream.says["judge", "synthesis"] = Says(body=body)
+        told = ask(upstream, stream=stream)
+        assert told.completion["choices"][0]["message"] == said
+        assert told.degraded == []
+
+
+def test_a_number_of_tokens_that_nobody_counted_is_not_known():
+    told = ask(panel(a=Says("the sky is blue", prompt=10**400)))
+    call = told.finished.record["calls"][0]
+    assert call["outcome"] == "answered"
+    assert "prompt_tokens" not in call
 
 
 def test_a_format_is_for_panel_and_synthesis_not_for_the_judge():

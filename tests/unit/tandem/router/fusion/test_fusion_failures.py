@@ -1,6 +1,9 @@
 """What is done where members, judge or synthesis fail, are late, busy, empty or repeat themselves."""
 
 import json
+import time
+from dataclasses import replace
+from email.utils import formatdate
 
 import pytest
 from fusion_stand_ins import ANALYSIS, BODY, NEVER, Says, ask, config, panel
@@ -176,6 +179,11 @@ def test_a_limit_of_a_provider_is_told_with_its_time():
     says = Says(status=429, headers={"Retry-After": "17"}, body=b'{"error": {"message": "slow down"}}')
     told = ask(panel(b=says))
     assert (told.refused.status, told.refused.retry_after_sec) == (503, 17)
+    for nonsense in ("nan", "inf", "-3", "soon", ""):
+        told = ask(panel(b=replace(says, headers={"Retry-After": nonsense})))
+        assert (told.refused.status, told.refused.retry_after_sec) == (503, 5)
+    told = ask(panel(b=replace(says, headers={"Retry-After": formatdate(time.time() + 60, usegmt=True)})))
+    assert 50 < told.refused.retry_after_sec <= 60
     told = ask(panel(b=Says(fails=CallFailed("busy", "all are full", retry_after_sec=3))))
     assert (told.refused.status, told.refused.retry_after_sec) == (503, 3)
     assert told.refused.record["upstream_calls"] == 1
@@ -339,6 +347,8 @@ def test_other_choices_of_a_stream_are_left_out():
         {"continue_final_message": True},
         {"echo": True},
         {"use_beam_search": True},
+        {"stream": "true"},
+        {"stream": 1},
         {"max_tokens": 0},
         {"max_completion_tokens": "many"},
         {"messages": []},

@@ -48,6 +48,40 @@ def test_what_is_no_analysis_is_kept(text):
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("-5", "5"),
+        ("The answer is -5.", "The answer is 5."),
+        ("a > b", "a < b"),
+        ("x + 1", "x / 1"),
+        ("x+1", "x-1"),
+        ("less than 3: < 3", "less than 3: > 3"),
+        ("C#", "C++"),
+        ("5%", "5"),
+        ("It costs $5", "It costs €5"),
+        ("5 €", "5 £"),
+    ],
+)
+def test_a_sign_can_make_another_answer(one, other):
+    assert unusable(Reply(content=other), [Reply(content=one)]) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("The sky, is BLUE!", "the sky is blue"),
+        ("**42**", "42."),
+        ("- one\n- two", "* one\n* two"),
+        ("a well-known fact", "A well known fact"),
+        ("x + 1 = -2", "x+1=\N{MINUS SIGN}2"),
+        ("`ls` (lists)", "ls: lists"),
+    ],
+)
+def test_form_and_punctuation_do_not(one, other):
+    assert unusable(Reply(content=other), [Reply(content=one)]) == "repeated"
+
+
+@pytest.mark.parametrize(
     ("text", "cut"),
     [
         ("the same line again\n" * 40, False),
