@@ -235,6 +235,9 @@ class Session:
         except CallFailed as failed:
             if not assembly.started:
                 raise
+            if assembly.finish_reason is not None:
+                # The answer was whole and has been sent; what broke off is the count of its tokens behind it.
+                return assembly.choice()
             if attempt.record.cancelled_by != "wall_budget":
                 self.record.outcome = "broken"
                 raise Refused(502, "fusion_broke_off", f"{attempt.record.model} broke off: {failed}") from None

@@ -111,8 +111,9 @@ def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> N
     """Read the certificate (again). Raises TandemError, and leaves the context as it was."""
     try:
         # A context that has taken a certificate and not its key can greet nobody any more, so another one tries first.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-        context.load_cert_chain(certificate, key)
+        # A key with a password would be asked for at a terminal, with all requests waiting; it is refused.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+        context.load_cert_chain(certificate, key, password="")
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror or error
         raise TandemError(f"the certificate {certificate} with the key {key} cannot be used ({reason})") from None

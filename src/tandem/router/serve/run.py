@@ -107,9 +107,11 @@ def _reload_on_hangup(tls: ssl.SSLContext | None, options: Options, log: LineLog
     """Read a renewed certificate on SIGHUP; a bad one changes nothing."""
 
     def reload() -> None:
+        if tls is None or options.certificate is None or options.key is None:
+            log.event("not_reloaded", {"reason": "there is no certificate; everything else takes a restart"})
+            return
         try:
-            if tls and options.certificate and options.key:
-                load_certificate(tls, options.certificate, options.key)
+            load_certificate(tls, options.certificate, options.key)
             log.event("reloaded", {"certificate": str(options.certificate)})
         except TandemError as error:
             log.event("not_reloaded", {"reason": str(error)})

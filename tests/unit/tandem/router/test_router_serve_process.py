@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 
 import pytest
@@ -183,8 +184,6 @@ def certificate(tmp_path):
 
 
 def make_certificate(directory):
-    import subprocess
-
     paths = directory / "cert.pem", directory / "key.pem"
     new = [
         "openssl",
@@ -228,10 +227,13 @@ async def test_a_certificate_without_its_key_does_not_replace_one_that_works(tmp
     (renewed := tmp_path / "renewed").mkdir()
     new = make_certificate(renewed)
     (broken := tmp_path / "broken.pem").write_text("no key")
+    locked = tmp_path / "locked.pem"
+    lock = ["openssl", "ec", "-in", str(new[1]), "-aes128", "-passout", "pass:x", "-out", str(locked)]
+    subprocess.run(lock, check=True, capture_output=True)
     trusting = ssl.create_default_context(cafile=certificate[0])
     trusting.load_verify_locations(new[0])
     async with engines(completes) as [engine]:
-        for key in (certificate[1], broken, tmp_path / "missing.pem"):
+        for key in (certificate[1], broken, locked, tmp_path / "missing.pem"):
             context = tls_context(*certificate)
             with pytest.raises(TandemError, match="cannot be used"):
                 load_certificate(context, new[0], key)

@@ -223,6 +223,7 @@ class _Streamed:
         says = self.says
         if says.body is not None:
             yield says.body
+            await asyncio.sleep(NEVER if says.hangs_after == 0 else 0)
             return
         yield _event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
         for number, word in enumerate(says.words):

@@ -302,6 +302,19 @@ def test_a_synthesis_that_breaks_off_ends_the_stream_with_an_error(how):
     assert told.notes.requests[0].outcome == "broken"
 
 
+@pytest.mark.parametrize("limits", [{}, {"max_wall_seconds": 20}])
+def test_an_answer_that_was_whole_is_not_broken_by_what_comes_after_it(limits):
+    # The engine ends before it told its tokens, or never does.
+    whole = {"choices": [{"index": 0, "delta": {"content": "Blue."}, "finish_reason": "stop"}]}
+    upstream = panel()
+    upstream.says["judge", "synthesis"] = Says(body=b"data: %b\n\n" % json.dumps(whole).encode(), hangs_after=0)
+    told = ask(upstream, config(None, limits), stream=True)
+    assert told.content == "Blue."
+    assert [piece["choices"][0]["finish_reason"] for piece in told.pieces] == ["stop"]
+    assert told.degraded == []
+    assert told.finished.record["calls"][-1]["outcome"] == ("cancelled" if limits else "timeout")
+
+
 def test_a_stream_cut_anywhere_is_read():
     upstream = panel()
     text = "".join(
