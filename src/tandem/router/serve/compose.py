@@ -40,7 +40,7 @@ async def compose(settings: Settings, keys: Keys, log: Log) -> Parts:
     metrics = Metrics(log)
     upstream = build_upstream(settings.config, keys, observer=metrics)
     metrics.watch(upstream.groups, asyncio.get_running_loop().time)
-    fuse = build_fuse(settings.config, upstream, FusionMetrics(metrics))
+    fuse = build_fuse(settings.config, upstream, FusionMetrics(metrics, log))
     await upstream.start()
     try:
         values = {one.variable: keys.find(one.variable) or "" for one in references(settings.config)}

@@ -9,6 +9,7 @@ from prometheus_client import Gauge
 if TYPE_CHECKING:
     from tandem.router.fusion.observer import QuorumFailure
     from tandem.router.fusion.record import CallRecord, RequestRecord
+    from tandem.router.serve.log import Log
     from tandem.router.serve.metrics import Metrics
 
 _SIGNAL_BUCKETS_SEC = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)
@@ -66,7 +67,8 @@ class RoutingMetrics:
 class FusionMetrics:
     """See the Observer of fusion."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, log: Log) -> None:
+        self._log = log
         stage = ("algorithm", "stage")
         self._attempts = metrics.counter("llm_looper_attempts", "Calls of fusion.", *stage, "status", "reason")
         self._seconds = metrics.histogram(
@@ -119,5 +121,8 @@ class FusionMetrics:
     def request_ended(self, record: RequestRecord) -> None:
         """See Observer."""
         self._execution("fusion", record.outcome or "cancelled").observe(record.wall_sec)
+        if record.outcome == "cancelled":
+            # The line of the request is without it: whoever cancels a fusion takes nothing from it any more.
+            self._log.event("fusion_cancelled", record.document())
         for reason in record.degraded:
             self._degraded(record.decision, reason).inc()

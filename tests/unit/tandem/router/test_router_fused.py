@@ -129,6 +129,23 @@ async def test_a_client_that_leaves_takes_every_call_with_it():
         await eventually(lambda: alpha.open_connections and beta.open_connections)
         writer.close()
         await eventually(lambda: not alpha.open_connections and not beta.open_connections)
+        await eventually(lambda: running.log.of("request"))
+        (record,) = running.log.of("fusion_cancelled")
+        assert [(call["model"], call["cancelled_by"]) for call in record["calls"]] == [
+            ("alpha", "client"),
+            ("beta", "client"),
+        ]
+
+
+@in_loop
+async def test_what_a_listeners_timeout_ended_is_logged_with_its_calls():
+    async with engines(says("blue"), never, judges) as (alpha, beta, gamma):
+        text = configuration([alpha], [beta], [gamma], timeout="1s", more=MORE % ("", ""))
+        async with router(text, routing=ToPanel(text)) as running:
+            status, _, _ = await running.post(ASK)
+        assert status == 504
+        (record,) = running.log.of("fusion_cancelled")
+        assert [call["outcome"] for call in record["calls"]] == ["answered", "cancelled"]
 
 
 @in_loop
