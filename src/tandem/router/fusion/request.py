@@ -88,7 +88,9 @@ def read(body: Mapping[str, object]) -> Asked:
         if body.get(name) is None:
             continue
         if not (limit := count(body[name])):
-            raise Refused(400, "invalid_value", f"found {name}: {body[name]!r:.60}; write a number above 0")
+            raise Refused(
+                400, "invalid_value", f"found {name}: {body[name]!r:.60}; write a number above 0, below 2**53"
+            )
         limits.append(limit)
     texts = [text_of(mapping(item).get("content")) for item in messages if mapping(item).get("role") == "user"]
     return Asked(body, texts[-1] if texts else "", min(limits, default=None))
@@ -101,6 +103,8 @@ def _refuse(body: Mapping[str, object]) -> None:
         raise Refused(400, "invalid_value", f"found stream: {stream!r:.60}; write true or false")
     wrong = {
         "n": (body.get("n") not in (None, 1) or body.get("n") is True, "a fusion gives one answer"),
+        # A backend that knows it writes as many answers, and counts them all.
+        "best_of": (body.get("best_of") not in (None, 1) or body.get("best_of") is True, "a fusion gives one answer"),
         "audio": (bool(body.get("audio")), "a fusion answers in text"),
         "modalities": (modalities not in (None, [], ["text"]), "a fusion answers in text"),
         "plugins": (bool(body.get("plugins")), "panel, judge and limits are those of the decision"),

@@ -360,9 +360,11 @@ def test_other_choices_of_a_stream_are_left_out():
         {"continue_final_message": True},
         {"echo": True},
         {"use_beam_search": True},
+        {"best_of": 50},
         {"stream": "true"},
         {"stream": 1},
         {"max_tokens": 0},
+        {"max_tokens": 2**60},
         {"max_completion_tokens": "many"},
         {"messages": []},
         {"messages": "hello"},
@@ -379,7 +381,7 @@ def test_what_a_fusion_cannot_give_is_refused(wrong):
 
 
 @pytest.mark.parametrize(
-    "harmless", [{"n": 1}, {"n": None}, {"modalities": ["text"]}, {"audio": None}, {"plugins": []}]
+    "harmless", [{"n": 1}, {"n": None}, {"best_of": 1}, {"modalities": ["text"]}, {"audio": None}, {"plugins": []}]
 )
 def test_what_asks_for_nothing_more_is_accepted(harmless):
     assert ask(panel(), None, {**BODY, **harmless}).content
