@@ -31,7 +31,7 @@ async def fetch(
     post = asyncio.to_thread(_post, url, body, dict(headers), timeout_sec, max_bytes)
     try:
         return await asyncio.wait_for(post, timeout_sec)
-    except TimeoutError:
+    except TimeoutError:  # of the whole, or of the socket: whichever noticed first
         raise CallFailed("timeout", f"no answer within {timeout_sec:g} s") from None
 
 
@@ -45,6 +45,9 @@ def _post(url: str, body: bytes, headers: dict[str, str], timeout_sec: float, ma
         connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=timeout_sec)
     try:
         connection.connect()
+    except TimeoutError:
+        connection.close()
+        raise
     except OSError as error:
         connection.close()
         raise CallFailed("connect", f"no connection ({error})") from None
@@ -52,6 +55,8 @@ def _post(url: str, body: bytes, headers: dict[str, str], timeout_sec: float, ma
         connection.request("POST", parts.path, body, headers)
         answer = connection.getresponse()
         data = answer.read(max_bytes + 1)
+    except TimeoutError:
+        raise
     except (OSError, http.client.HTTPException) as error:
         raise CallFailed("closed", f"the connection broke ({error!r})") from None
     finally:
