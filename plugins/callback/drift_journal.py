@@ -70,9 +70,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """Write a task that was left out."""
         self._note(result, self._outcome(result, skipped=True))
 
-    def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
-        """Write a task that failed."""
-        self._note(result, "ok" if ignore_errors else "failed")
+    def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:  # noqa: ARG002
+        """Write a task that failed. No task ignores that by itself, but the verification goes on after it."""
+        self._note(result, "failed")
 
     def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
         """Write that a node was not reached."""

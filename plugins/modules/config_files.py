@@ -79,6 +79,7 @@ def apply(module: AnsibleModule, file: File) -> None:
         written.write(file.after)
     # Gives it the SELinux context that its place asks for.
     module.atomic_move(draft, str(file.path))
+    os.chown(file.path, os.geteuid(), os.getegid())  # a file that is replaced keeps its owner otherwise
     file.path.chmod(file.mode_after)
 
 

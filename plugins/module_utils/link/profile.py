@@ -24,6 +24,8 @@ MANAGED_PROPERTIES = (
     "ipv4.method",
     "ipv4.addresses",
     "ipv4.gateway",
+    "ipv4.routes",
+    "ipv4.dns",
     "ipv4.never-default",
     "ipv4.may-fail",
     "ipv6.method",
@@ -173,6 +175,8 @@ def wanted_state(settings: LinkSettings, current: LinkState) -> LinkState:
         "ipv4.method": "manual",
         "ipv4.addresses": settings.address,
         "ipv4.gateway": "",
+        "ipv4.routes": "",
+        "ipv4.dns": "",
         "ipv4.never-default": "yes",
         # Up means: the address is there. Nothing may start on a half configured link.
         "ipv4.may-fail": "no",

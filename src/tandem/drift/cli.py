@@ -85,7 +85,7 @@ def _look(arguments: argparse.Namespace) -> Report:
                 # Measuring the fabric would disturb what serves.
                 skip_tags=("fabric_gate",),
                 limit=arguments.limit,
-                variables={"vllm_engine_start_timeout_sec": ENGINE_WAIT_SEC},
+                variables={"vllm_engine_start_timeout_sec": ENGINE_WAIT_SEC, "tandem_verify_goes_on": True},
             ),
         ],
         arguments.inventory,

@@ -132,8 +132,10 @@ def _subject(part: Mapping[str, Any], arguments: Mapping[str, Any], *, secret: b
 
 
 def _words(part: Mapping[str, Any]) -> str:
-    message = part.get("msg")
-    return message.strip().splitlines()[0] if isinstance(message, str) and message.strip() else ""
+    for message in (part.get("msg"), part.get("stderr")):
+        if isinstance(message, str) and message.strip():
+            return message.strip().splitlines()[0]
+    return ""
 
 
 def _diff(part: Mapping[str, Any]) -> tuple[str, ...]:

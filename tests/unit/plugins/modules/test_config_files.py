@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,27 @@ def test_a_mode_is_drift_as_well(run: RunModule, tmp_path: Path) -> None:
 
     result = run()
 
+    owner = f"{os.geteuid()}:{os.getegid()}"
     assert result["diff"] == [
-        {"before_header": str(path), "after_header": str(path), "before": "mode 0600\n", "after": "mode 0644\n"}
+        {
+            "before_header": str(path),
+            "after_header": str(path),
+            "before": f"mode 0600, owner {owner}\n",
+            "after": f"mode 0644, owner {owner}\n",
+        }
     ]
     assert path.stat().st_mode & 0o7777 == 0o644
+
+
+def test_an_owner_is_drift_as_well(run: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run()
+    group = os.getegid()
+    monkeypatch.setattr(os, "getegid", lambda: group + 1)
+
+    result = run(check_mode=True)
+
+    assert len(result["written_files"]) == 2
+    assert result["diff"][0]["after"] == f"mode 0644, owner {os.geteuid()}:{group + 1}\n"
 
 
 def test_a_masked_unit_is_left_to_its_owner(run: RunModule, tmp_path: Path) -> None:

@@ -59,6 +59,12 @@ def test_a_change_says_what_it_is_about(result, arguments, subject):
     assert journal.changes_of({"changed": True, **result}, arguments, secret=False)[0].subject == subject
 
 
+def test_a_command_says_what_it_found():
+    found = {"changed": True, "stderr": "weights: 'tokenizer.json': mismatch\nmore\n"}
+    assert journal.changes_of(found, {}, secret=False)[0].words == "weights: 'tokenizer.json': mismatch"
+    assert journal.changes_of(found, {}, secret=True)[0].words == ""
+
+
 def test_nothing_of_a_secret_task_is_kept_but_that_it_changes():
     result = {"changed": True, "dest": "/x", "msg": "s3cret", "diff": {"before": "s3cret", "after": "other"}}
     assert journal.changes_of(result, {"dest": "s3cret"}, secret=True) == (Change(""),)

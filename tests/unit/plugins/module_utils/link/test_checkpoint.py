@@ -39,7 +39,7 @@ def test_a_later_run_does_not_replace_the_last_verified_state(tmp_path: Path) ->
     [
         ("{", "damaged"),
         ('{"interface": "eth1"}', "damaged"),
-        ('{"interface": "e", "properties": {"ipv4.dns": "1.1.1.1"}, "active_profile_uuid": ""}', "not ours: ipv4.dns"),
+        ('{"interface": "e", "properties": {"ipv6.dns": "::1"}, "active_profile_uuid": ""}', "not ours: ipv6.dns"),
     ],
 )
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path, text: str, message: str) -> None:
