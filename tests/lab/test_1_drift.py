@@ -13,6 +13,7 @@ from tests.lab import lab
 pytestmark = pytest.mark.lab
 
 REPORT = lab.ROOT / ".tandem" / "lab" / "drift" / "report.json"
+GHOST = "/etc/systemd/system/multi-user.target.wants/tandem-engine@ghost.service"
 WEIGHTS = "/var/lib/tandem/models/smollm2-135m-instruct/1/model.safetensors"
 
 
@@ -71,6 +72,39 @@ FAULTS = (
     ),
     Fault("node1", "rm /var/lib/tandem/fabric/*.json", "fabric_gate", "link0--node1--node2"),
     Fault("node2", "usermod --shell /bin/bash tandem", "service_account", "tandem"),
+    Fault("node1", "usermod --append --groups adm tandem", "service_account", "adm"),
+    Fault("node1", f"chown tandem {WEIGHTS}", "model_weights", WEIGHTS.rpartition("/")[0]),
+    # Where the others have theirs from.
+    Fault(
+        "node1",
+        "truncate --size -100 /var/lib/tandem/models/smollm2-135m-instruct/1/tokenizer.json",
+        "model_weights",
+        "",
+    ),
+    Fault("node1", "chown tandem /etc/systemd/system/tandem.slice", "memory_guard", ""),
+    Fault(
+        "node1",
+        "echo ssh-ed25519 AAAA nobody >/var/lib/tandem/.ssh/authorized_keys2",
+        "cluster_ssh",
+        "/var/lib/tandem/.ssh/authorized_keys2",
+    ),
+    Fault("node1", "systemctl enable tandem-engine@ghost", "vllm_engine", GHOST),
+    Fault("node1", "echo another >/etc/tandem/secrets/router/CLIENT_LAB", "model_router", ""),
+    Fault(
+        "node1",
+        "rm /etc/systemd/system/tandem-engine@.service",
+        "vllm_engine",
+        "/etc/systemd/system/tandem-engine@.service",
+    ),
+    Fault("node2", "rm /etc/tandem/secrets/cluster_token", "cluster_secrets", ""),
+    # A link is a drop-in, too.
+    Fault(
+        "node1",
+        "install -d /etc/systemd/system/tandem-router.service.d"
+        " && ln -s /root/x /etc/systemd/system/tandem-router.service.d/x.conf",
+        "unit_overrides",
+        "/etc/systemd/system/tandem-router.service.d/x.conf",
+    ),
 )
 
 
@@ -114,6 +148,7 @@ def test_each_fault_is_found_on_its_node_and_nothing_else() -> None:
         ("node1", "vllm_engine", "smollm2-solo"),
     }
     assert findings() - expected - follows == set(), text
+    assert "tokenizer.json" in text
 
 
 def test_one_repair_brings_all_back_and_leaves_no_difference() -> None:

@@ -17,6 +17,8 @@ Outcome = Literal["ok", "changed", "failed", "unreachable", "unseen", "skipped",
 
 #: Longest difference that is kept of one file.
 MAX_DIFF_LINES = 200
+#: Messages that Ansible has for everything.
+_SAYS_NOTHING = ("non-zero return code", "All items skipped")
 #: Keys of results and arguments that name what a task is about, the best first.
 _SUBJECTS = ("dest", "path", "name", "unit")
 
@@ -82,7 +84,9 @@ def outcome_of(result: Mapping[str, Any], *, skipped: bool, always_changes: bool
 
 def changes_of(result: Mapping[str, Any], arguments: Mapping[str, Any], *, secret: bool) -> tuple[Change, ...]:
     """Return what a task changed, or would; of a secret task that it did, and nothing else."""
-    parts = [part for part in (_parts(result) or [result]) if part.get("changed")]
+    every = _parts(result) or [result]
+    # Of commands that check mode left out, those that would have run.
+    parts = [part for part in every if part.get("changed")] or [part for part in every if _is_unseen(part)]
     return tuple(
         Change(_subject(part, arguments, secret=secret), *(((), "") if secret else (_diff(part), _words(part))))
         for part in parts or [result]
@@ -133,7 +137,7 @@ def _subject(part: Mapping[str, Any], arguments: Mapping[str, Any], *, secret: b
 
 def _words(part: Mapping[str, Any]) -> str:
     for message in (part.get("msg"), part.get("stderr")):
-        if isinstance(message, str) and message.strip():
+        if isinstance(message, str) and message.strip() and message not in _SAYS_NOTHING:
             return message.strip().splitlines()[0]
     return ""
 

@@ -60,9 +60,18 @@ def test_a_change_says_what_it_is_about(result, arguments, subject):
 
 
 def test_a_command_says_what_it_found():
-    found = {"changed": True, "stderr": "weights: 'tokenizer.json': mismatch\nmore\n"}
+    found = {"changed": True, "msg": "non-zero return code", "stderr": "weights: 'tokenizer.json': mismatch\nmore\n"}
     assert journal.changes_of(found, {}, secret=False)[0].words == "weights: 'tokenizer.json': mismatch"
     assert journal.changes_of(found, {}, secret=True)[0].words == ""
+
+
+def test_commands_that_check_mode_left_out_are_named_by_their_items():
+    skipped = {"changed": False, "skipped": True, "msg": "Command would have run if not in check mode"}
+    here = {**skipped, "_ansible_item_label": "adm"}
+    conditional = {"skipped": True, "false_condition": "item", "_ansible_item_label": "other"}
+    result = {"msg": "All items skipped", "skipped": True, "results": [here, conditional]}
+    found = journal.changes_of(result, {}, secret=False)
+    assert [(change.subject, change.words) for change in found] == [("adm", skipped["msg"])]
 
 
 def test_nothing_of_a_secret_task_is_kept_but_that_it_changes():
