@@ -100,7 +100,7 @@ FAULTS = (
     # A link is a drop-in, too.
     Fault(
         "node1",
-        "install -d /etc/systemd/system/tandem-router.service.d"
+        "install -d /etc/systemd/system/tandem-router.service.d && printf '[Service]\\nNice=5\\n' >/root/x"
         " && ln -s /root/x /etc/systemd/system/tandem-router.service.d/x.conf",
         "unit_overrides",
         "/etc/systemd/system/tandem-router.service.d/x.conf",
